@@ -1,0 +1,27 @@
+"""The registry of queries: what a card can select."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from leaklint.finding import Leak
+from leaklint.graph import Graph
+
+
+class NoOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """For queries that take none."""
+
+
+class Query(Struct, frozen=True):
+    """A pure function over the graph; `options` is the type its card's `[options]` are converted to, `facts` maps each variant
+    to the fact names its message and mend may use."""
+
+    run: Callable[[Graph, Any], Iterator[Leak]]
+    options: type[Struct]
+    facts: dict[str, frozenset[str]]
+
+
+QUERIES: dict[str, Query] = {}
