@@ -32,18 +32,18 @@ class _Node(Struct, frozen=True, tag=True, array_like=True, gc=False):
 # --- expressions -------------------------------------------------------------------------------------------------------
 
 
-class Name(_Node):
+class Name(_Node, frozen=True):
     id: str
 
 
-class Constant(_Node):
+class Constant(_Node, frozen=True):
     """A literal. `text` is its source, except for str (the value, at most 200 characters); bytes keep their source."""
 
     kind: Literal["none", "bool", "int", "float", "complex", "str", "bytes", "ellipsis"]
     text: str
 
 
-class Attribute(_Node):
+class Attribute(_Node, frozen=True):
     base: Expr
     name: str
 
@@ -56,20 +56,20 @@ class Argument(Struct, frozen=True, array_like=True, gc=False):
     star: int = 0
 
 
-class Call(_Node):
+class Call(_Node, frozen=True):
     function: Expr
     arguments: tuple[Argument, ...]
     at: Span
     site: int
 
 
-class Await(_Node):
+class Await(_Node, frozen=True):
     value: Expr
     at: Span
     site: int
 
 
-class Yield(_Node):
+class Yield(_Node, frozen=True):
     """`yield value`, or `yield from value` when `delegates`."""
 
     value: Expr | None
@@ -77,24 +77,24 @@ class Yield(_Node):
     at: Span
 
 
-class Lambda(_Node):
+class Lambda(_Node, frozen=True):
     """A lambda; its body is `Summary.functions[function]`, a single `Return`."""
 
     function: int
 
 
-class Display(_Node):
+class Display(_Node, frozen=True):
     kind: Literal["tuple", "list", "set"]
     items: tuple[Expr, ...]
 
 
-class Mapping(_Node):
+class Mapping(_Node, frozen=True):
     """A dict display; `**other` has the key None."""
 
     items: tuple[tuple[Expr | None, Expr], ...]
 
 
-class Starred(_Node):
+class Starred(_Node, frozen=True):
     value: Expr
 
 
@@ -108,7 +108,7 @@ class Clause(Struct, frozen=True, array_like=True, gc=False):
     site: int
 
 
-class Comprehension(_Node):
+class Comprehension(_Node, frozen=True):
     """`element` for list, set and generator; for dict `key` is the key and `element` the value."""
 
     kind: Literal["list", "set", "dict", "generator"]
@@ -118,25 +118,25 @@ class Comprehension(_Node):
     at: Span
 
 
-class Subscript(_Node):
+class Subscript(_Node, frozen=True):
     base: Expr
     index: Expr
 
 
-class Slice(_Node):
+class Slice(_Node, frozen=True):
     lower: Expr | None
     upper: Expr | None
     step: Expr | None
 
 
-class Operation(_Node):
+class Operation(_Node, frozen=True):
     """Unary (`not`, `-`, `+`, `~`), binary (`+`, `|`, …) and boolean (`and`, `or`; chains are flat) operators, as written."""
 
     operator: str
     operands: tuple[Expr, ...]
 
 
-class Comparison(_Node):
+class Comparison(_Node, frozen=True):
     """`left op right op right …`; operators as written: `==`, `is not`, `not in`, …"""
 
     left: Expr
@@ -144,7 +144,7 @@ class Comparison(_Node):
     rights: tuple[Expr, ...]
 
 
-class Choice(_Node):
+class Choice(_Node, frozen=True):
     """`then if test else otherwise`."""
 
     test: Expr
@@ -152,12 +152,12 @@ class Choice(_Node):
     otherwise: Expr
 
 
-class Walrus(_Node):
+class Walrus(_Node, frozen=True):
     target: Name
     value: Expr
 
 
-class Template(_Node):
+class Template(_Node, frozen=True):
     """An f-string or t-string: the expressions inside, in order (format specs included); implicit concatenation joins them."""
 
     parts: tuple[Expr, ...]
@@ -172,7 +172,7 @@ Expr: TypeAlias = Union[
 # --- statements --------------------------------------------------------------------------------------------------------
 
 
-class Bind(_Node):
+class Bind(_Node, frozen=True):
     """`a = self.b = value`, `a: T = value`. A target is a Name, Attribute, Subscript, Starred or a Display of targets."""
 
     targets: tuple[Expr, ...]
@@ -181,7 +181,7 @@ class Bind(_Node):
     at: Span
 
 
-class Declare(_Node):
+class Declare(_Node, frozen=True):
     """`target: T` without a value."""
 
     target: Expr
@@ -189,7 +189,7 @@ class Declare(_Node):
     at: Span
 
 
-class Augment(_Node):
+class Augment(_Node, frozen=True):
     """`target op= value`; `operator` without the `=`."""
 
     target: Expr
@@ -198,41 +198,41 @@ class Augment(_Node):
     at: Span
 
 
-class Evaluate(_Node):
+class Evaluate(_Node, frozen=True):
     """An expression statement; docstrings are left out."""
 
     value: Expr
     at: Span
 
 
-class Return(_Node):
+class Return(_Node, frozen=True):
     value: Expr | None
     at: Span
 
 
-class Raise(_Node):
+class Raise(_Node, frozen=True):
     exception: Expr | None
     cause: Expr | None
     at: Span
 
 
-class Assert(_Node):
+class Assert(_Node, frozen=True):
     test: Expr
     message: Expr | None
     at: Span
 
 
-class Delete(_Node):
+class Delete(_Node, frozen=True):
     targets: tuple[Expr, ...]
     at: Span
 
 
-class Jump(_Node):
+class Jump(_Node, frozen=True):
     kind: Literal["break", "continue"]
     at: Span
 
 
-class Scope(_Node):
+class Scope(_Node, frozen=True):
     kind: Literal["global", "nonlocal"]
     names: tuple[str, ...]
 
@@ -248,38 +248,38 @@ class Imported(Struct, frozen=True, array_like=True, gc=False):
     level: int
 
 
-class Import(_Node):
+class Import(_Node, frozen=True):
     names: tuple[Imported, ...]
     at: Span
 
 
-class DefineFunction(_Node):
+class DefineFunction(_Node, frozen=True):
     """A `def` runs here; the function is `Summary.functions[function]`."""
 
     function: int
 
 
-class DefineClass(_Node):
+class DefineClass(_Node, frozen=True):
     """A `class` runs here; the class is `Summary.classes[cls]`."""
 
     cls: int
 
 
-class Branch(_Node):
+class Branch(_Node, frozen=True):
     test: Expr
     body: tuple[Stmt, ...]
     orelse: tuple[Stmt, ...]
     at: Span
 
 
-class While(_Node):
+class While(_Node, frozen=True):
     test: Expr
     body: tuple[Stmt, ...]
     orelse: tuple[Stmt, ...]
     at: Span
 
 
-class For(_Node):
+class For(_Node, frozen=True):
     target: Expr
     iterable: Expr
     body: tuple[Stmt, ...]
@@ -298,7 +298,7 @@ class Handler(Struct, frozen=True, array_like=True, gc=False):
     at: Span
 
 
-class Try(_Node):
+class Try(_Node, frozen=True):
     body: tuple[Stmt, ...]
     handlers: tuple[Handler, ...]
     orelse: tuple[Stmt, ...]
@@ -314,7 +314,7 @@ class WithItem(Struct, frozen=True, array_like=True, gc=False):
     site: int
 
 
-class With(_Node):
+class With(_Node, frozen=True):
     items: tuple[WithItem, ...]
     body: tuple[Stmt, ...]
     is_async: bool
@@ -333,7 +333,7 @@ class Case(Struct, frozen=True, array_like=True, gc=False):
     at: Span
 
 
-class Match(_Node):
+class Match(_Node, frozen=True):
     subject: Expr
     cases: tuple[Case, ...]
     at: Span

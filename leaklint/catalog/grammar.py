@@ -1,9 +1,9 @@
 """The closed vocabulary of `rules/`: what a model may say about a library and what a card may say about a rule.
 
-A model file is TOML. Each top-level table is named by a dotted name of the library: a *type* (the table has `is`) or a *function*
-(the table has `does`). In a type, `is`, `like`, `init`, `capacity`, `daemon`, `runs`, `passes`, `attributes` and `iterates` describe the
-instances; every other key is a method and holds an operation. Operations speak in parameter names, which `params` lists in
-positional order.
+A model file is TOML. Each top-level table is named by a dotted name of the library (a builtin by its bare name): a *type* (the table
+has `is` or `like`) or a *function* (the table has `does`). In a type the keys of `RESERVED` describe the instances; every other key is
+a method and holds an operation. Operations speak in parameter names, which `params` lists in positional order. Keys are written
+with dashes (`only-if`). The tables `aliases` and `inert` are described at `Models`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class Kind(StrEnum):
     CHANNEL = "channel"  # both ends in one object: queues
     SENDER = "sender"  # one end of a pair: memory object streams, pipes
     RECEIVER = "receiver"
+    ENDPOINT = "endpoint"  # one end of a two-way pair: pipe connections
     LOCK = "lock"
     SEMAPHORE = "semaphore"
     CONDITION = "condition"
@@ -62,8 +63,11 @@ class Does(StrEnum):
     RUN = "run"  # calls what it is given, here and now, and waits for it (asyncio.run, to_thread)
     BOUND = "bound"  # awaits its subject, but not for ever (wait_for)
     SHIELD = "shield"
-    MAKE = "make"  # a factory: only `returns` matters
-    OBSERVE = "observe"  # looks, never blocks, keeps nothing
+    MAKE = "make"  # a factory: a new object of the type that it `returns`
+    ENTER = "enter"  # enters its subject, a context manager, and leaves it when the receiver is closed (exit stacks)
+    BIND = "bind"  # a callable that will call `runs` with `passes` (partial)
+    DECORATE = "decorate"  # a decorator; `makes` says what of
+    OBSERVE = "observe"  # looks, never blocks, keeps nothing; with `returns`: an object that exists already
 
 
 class Waits(StrEnum):
@@ -77,7 +81,7 @@ class Waits(StrEnum):
     UNTIL_DONE = "until-done"
     UNTIL_FIRST = "until-first"  # select-style: until one of several is ready
     UNTIL_DRAINED = "until-drained"
-    UNTIL_READY = "until-ready"  # selectors
+    UNTIL_READY = "until-ready"  # the world outside decides: selectors, sockets, processes
 
 
 class UnitKind(StrEnum):
@@ -94,26 +98,65 @@ class UnitKind(StrEnum):
     ANYONE = "anyone"  # code outside the project
 
 
+class Makes(StrEnum):
+    """What a function with more than one result, or a decorator, makes."""
+
+    PAIR = "pair"  # the two `returns` are the ends of one channel
+    DUPLEX = "duplex"  # the two `returns` are the ends of two channels, one for each direction
+    CONTEXT_MANAGER = "context-manager"  # decorator: of a generator
+    PROPERTY = "property"  # decorator: of a method
+    SAME = "same"  # decorator: calls go to the decorated function
+
+
+class Gives(StrEnum):
+    """Results that are not a type of their own."""
+
+    SELF = "self"
+    SUBJECT = "subject"  # also a copy or view of it: iterating it is iterating the subject
+    RESULT = "result"  # what `runs` returns, what awaiting or entering the subject gives
+    RESULTS = "results"  # a list of these, one for each element of the subject
+    ELEMENT = "element"  # what was sent; of a container: one of its elements
+    NUMBERED = "numbered"  # iterating gives (number, element)
+    ZIPPED = "zipped"  # iterating gives tuples, one element of each subject
+    OBJECT = "object"  # anything; in a tuple, to fill a place
+
+
+class Capacity(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a channel's capacity (a semaphore's permits, a barrier's parties, a pool's workers) comes from: the parameter `arg`,
+    or `fixed`. `unbounded` and every value below it mean no bound (queues: 0); without it 0 means a rendezvous (memory streams).
+    `default` where the argument is left out; None: no bound. `math.inf` always means no bound."""
+
+    arg: str | None = None
+    fixed: int | None = None
+    unbounded: int | None = None
+    default: int | None = None
+
+
 class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """One operation of a library, in terms of the names in `params`.
 
     subject   the parameter that holds what it acts on; left out: the receiver. A list, tuple or set argument means each element.
-    params    names of the positional parameters, `self` left out. `*name` as the last one takes the rest.
+    params    names of the positional parameters, `self` left out. A last `*name` takes the rest, `**name` the other keywords.
     keyword_only  further names, by keyword only.
-    waits     when it blocks. timeout: the parameter that bounds the wait when it is given and not None.
+    waits     when it blocks. timeout: the parameter that bounds the wait (of a scope: what runs inside) when it is given and not None.
     unless    it never blocks when one of these parameters has this constant (`block = false`).
     only_if   the operation has effect only when each of these parameters has this constant or attribute name
-              (`return_when = "FIRST_COMPLETED"`); otherwise `instead` (a `Waits`) says when it blocks.
-    runs      the parameter that holds the function or coroutine that a spawn, arm, submit, register or run will run;
-              passes: parameters handed to it: `*args` style rest by name, `args` tuple, `kwargs` dict.
-    kind      for spawn and register: what unit it becomes.
-    returns   dotted type of the result; or "self", "subject", "result" (what `runs` returns), "element" (what was sent).
-              A list: a tuple of these. Awaiting a coroutine method gives this too.
-    keeps     true: the library holds a strong reference to the result (nothing leaks when it is dropped).
+              (`return-when = "FIRST_COMPLETED"`); otherwise `instead` (a `Waits`) says when it blocks.
+    runs      the parameter that holds the function or coroutine that a spawn, arm, submit, register, run or bind will run;
+              passes: parameters handed to it: `*args` style rest by name, `args` tuple, `kwargs` dict; "self": the receiver.
+    kind      what unit `runs` becomes; of a join, wait, bound or shield: what coroutines among the subjects become.
+    returns   dotted type of the result, or one of `Gives`. A list: a tuple of these. Awaiting a coroutine method gives this too.
+              A `make` that returns a type hands it the arguments that its `init` names.
+    makes     see `Makes`; capacity: of the channel that `makes = "pair"` makes.
+    keeps     true: the library holds a strong reference to the unit (nothing leaks when the result is dropped).
     daemon    for spawn: the unit does not keep the process alive.
     value     the parameter that is the message sent or stored, or the value copied.
-    is_async  the call gives a coroutine; the operation happens when it is awaited.
+    wakes     for close: false if those who wait at the other end go on waiting.
+    copies    true: what is sent or passed is copied in full (pickled to a process).
+    ends_tasks  true: when it returns, every task started in it has been cancelled (asyncio.run).
+    is_async  the call gives an awaitable; the operation happens when it is awaited.
     raises    the exceptions, by dotted name, that end a wait on a closed or empty channel.
+    since     the first version of the library (the Python version for the standard library) that has it.
     """
 
     does: Does
@@ -129,59 +172,79 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab")
     passes: tuple[str, ...] = ()
     kind: UnitKind | None = None
     returns: str | tuple[str, ...] | None = None
+    makes: Makes | None = None
+    capacity: Capacity | None = None
     keeps: bool = False
     daemon: bool = False
     value: str | None = None
+    wakes: bool = True
+    copies: bool = False
+    ends_tasks: bool = False
     is_async: bool = False
     raises: tuple[str, ...] = ()
-
-
-class Capacity(Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a channel's capacity comes from: the constructor's parameter `arg`, or `fixed`. `unbounded` and every value below it
-    mean no bound (queues: 0); without it 0 means a rendezvous (memory streams). `default` where the argument is left out; None: no bound."""
-
-    arg: str | None = None
-    fixed: int | None = None
-    unbounded: int | None = None
-    default: int | None = None
+    since: str | None = None
 
 
 class TypeModel(Struct, frozen=True):
-    """A modelled type. `methods` includes `__enter__`, `__exit__` (also for `async with`), `__iter__` (also `async for`) and
-    `__await__`. `like` names a type to inherit everything from. `base`: a project class may derive from it, and then `runs`
-    names the method that the unit runs (`Thread.run`)."""
+    """A modelled type. `methods` includes `__enter__`, `__exit__` (also for `async with`), `__iter__` (also `async for`), `__next__` and
+    `__await__`. `like`, which names a type to inherit everything from, is resolved when the catalog is loaded."""
 
     name: str
     kind: Kind
-    init: tuple[str, ...]
-    methods: dict[str, Operation]
+    init: tuple[str, ...] = ()  # the constructor's positional parameters
+    keyword_only: tuple[str, ...] = ()  # its further parameters
+    methods: dict[str, Operation] = {}
     capacity: Capacity | None = None
     reentrant: bool = False
     runs: str | None = None  # constructor parameter that holds what the unit runs
     passes: tuple[str, ...] = ()  # constructor parameters handed to it
-    entry: str | None = None  # the method that a subclass overrides (`run`)
+    entry: str | None = None  # the method that a project's subclass overrides and that the unit runs (`Thread.run`)
     daemon: str | bool | None = None  # constructor parameter, or always
-    unit: UnitKind | None = None
+    unit: UnitKind | None = None  # what a started instance is
     starts: bool = False  # constructing starts it
-    attributes: dict[str, str] = {}  # attribute name → dotted type
-    wraps: str | None = None  # constructor parameter that is the same resource (Condition(lock))
+    timeout: str | None = None  # scopes: constructor parameter that bounds what runs inside
+    suppresses: str | None = None  # constructor parameter that holds the exceptions which leaving its block swallows
+    wraps: str | None = None  # constructor parameter that is the same resource (Condition(lock), closing(thing))
+    attributes: dict[str, str] = {}  # attribute → dotted type of another object that it owns
+    views: dict[str, str] = {}  # attribute → dotted type; the attribute is this very object, with the methods of that type
+    since: str | None = None
 
 
-class FunctionModel(Struct, frozen=True):
-    name: str
-    operation: Operation
+RESERVED = frozenset(
+    {
+        "is", "like", "init", "keyword-only", "capacity", "reentrant", "runs", "passes", "entry", "daemon", "unit", "starts",
+        "timeout", "suppresses", "wraps", "attributes", "views", "since",
+    }
+)  # fmt: skip
+"""The keys of a type table that are not methods."""
 
 
 class Models(Struct, frozen=True):
-    """All model files together. `aliases`: dotted name → the name under which it is described."""
+    """All model files together. `aliases`: dotted name → the name under which it is described. The table
+    `inert` has two lists, `functions` and `modules`."""
 
     types: dict[str, TypeModel]
     functions: dict[str, Operation]
     aliases: dict[str, str]
     modules: frozenset[str]
-    """Top-level names of the described libraries."""
+    """Top-level names of the libraries that start, order or stop units: a file that names none of them holds no concurrency of its own."""
     inert: frozenset[str]
     """Functions and methods, by dotted or bare builtin name, that keep nothing of what they are given and end soon (`len`, `print`)."""
+    inert_modules: frozenset[str]
+    """Modules of which that is true as a whole, unless a function or type of theirs is described."""
+
+
+class Family(StrEnum):
+    """The seven families of rules, and what the engine itself reports."""
+
+    ENGINE = "engine"  # LK0
+    CHANNELS = "channels"  # LK1
+    UNITS = "units"  # LK2: tasks, threads, processes
+    WAITS = "waits"  # LK3: waits and cancellation
+    TIMERS = "timers"  # LK4
+    LOCKS = "locks"  # LK5
+    MEMORY = "memory"  # LK6
+    RESOURCES = "resources"  # LK7
 
 
 class Card(Struct, frozen=True):
@@ -189,7 +252,7 @@ class Card(Struct, frozen=True):
 
     code: str
     name: str
-    family: str
+    family: Family
     says: str
     on: bool
     query: str

@@ -1,20 +1,26 @@
-"""Summaries and models in, one program out."""
+"""Summaries and models in, one program out: names resolved across files, object flow solved, calls turned into operations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from leaklint.catalog.grammar import Models
 from leaklint.ir import Module
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    modules: tuple[Module, ...]
-    models: Models
+from leaklint.link.actions import actions
+from leaklint.link.bodies import constrain
+from leaklint.link.names import Names
+from leaklint.link.openness import decide
+from leaklint.link.program import Program
+from leaklint.link.state import State
 
 
 def link(modules: Sequence[Module], models: Models) -> Program:
-    """Resolve names, apply the models and solve the flow of objects."""
-    return Program(tuple(modules), models)
+    """The program that the modules make together; their order decides nothing but numbers."""
+    state = State(Names(modules, models), models)
+    for module in range(len(modules)):
+        constrain(state, module)
+    state.solver.solve()
+    return Program(state, decide(state), tuple(actions(state)))
+
+
+__all__ = ["Program", "link"]

@@ -1,0 +1,1 @@
+"""A report in, text out: pure functions that neither read the terminal nor write to it."""

@@ -1,0 +1,122 @@
+"""Paths and settings in, a report out: the whole analysis, from top to bottom."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from leaklint import __version__
+from leaklint.cache import FOLDER, Cache, cache_stamp, key_of, load_report, load_summaries, save_report, save_summaries
+from leaklint.finding import FileError, Finding, Report
+from leaklint.ir import SUMMARY_VERSION, Module, Summary
+from leaklint.settings import Settings, check_codes, is_selected, is_sure_enough
+from leaklint.sources import Source, find, read
+from leaklint.suppress import silence, unused, without_ignored_files
+
+if TYPE_CHECKING:
+    from leaklint.catalog import Catalog
+    from leaklint.workers import Progress
+
+# What an unchanged run does not need (libcst, networkx, the catalogue's grammar, processes) is imported where it is used.
+
+
+def run(paths: Sequence[str], settings: Settings, *, progress: Progress | None = None, stdin: tuple[str, bytes] | None = None) -> Report:
+    """Analyze the Python files in and below `paths` as one program.
+
+    `progress` is called with the number of files lowered and their total. `stdin` is a path as the user shows it and the content
+    that counts in its place, whether there is such a file or not. Raises LeaklintError for a mistake of the user."""
+    sources, unread = find(paths, settings, stdin[0] if stdin else None)
+    files, vanished = _contents(sources, stdin)
+    cache = _cache(settings)
+    key = _report_key(files, (*unread, *vanished), settings)
+    if (kept := load_report(cache, key)) is not None:
+        return msgspec.msgpack.decode(kept, type=Report)
+
+    catalog = _catalog(settings)
+    modules, crashed = _lower(files, cache, settings.jobs, progress)
+    findings = _findings(modules, catalog, settings, {source.path: source.real for source in files})
+    report = Report(__version__, len(modules), findings, tuple(sorted((*unread, *vanished, *crashed), key=lambda error: error.path)))
+    save_report(cache, key, msgspec.msgpack.encode(report))
+    return report
+
+
+def _contents(sources: Iterable[Source], stdin: tuple[str, bytes] | None) -> tuple[dict[Source, bytes], list[FileError]]:
+    unsaved = {os.path.realpath(stdin[0]): stdin[1]} if stdin else {}
+    files: dict[Source, bytes] = {}
+    errors: list[FileError] = []
+    for source in sources:
+        match unsaved[source.real] if source.real in unsaved else read(source):
+            case bytes(content):
+                files[source] = content
+            case FileError() as error:
+                errors.append(error)
+    return files, errors
+
+
+def _catalog(settings: Settings) -> Catalog:
+    from leaklint.catalog import load_catalog
+
+    catalog = load_catalog([Path(folder) for folder in settings.extend_rules], settings.models)
+    check_codes(settings, catalog.cards)
+    return catalog
+
+
+def _lower(files: Mapping[Source, bytes], cache: Cache, jobs: int, progress: Progress | None) -> tuple[list[Module], list[FileError]]:
+    """The modules, and the files on which the parser died."""
+    from leaklint.workers import lower_all
+
+    keys = {source: key_of(content) for source, content in files.items()}
+    summaries = load_summaries(cache, keys.values())
+    missing = {keys[source]: content for source, content in files.items() if keys[source] not in summaries}
+    fresh = zip(missing, lower_all(list(missing.values()), jobs, progress), strict=True)
+    lowered = {key: summary for key, summary in fresh if summary is not None}
+    save_summaries(cache, lowered)
+    summaries |= lowered
+    decode = msgspec.msgpack.Decoder(Summary).decode
+    modules = [
+        Module(source.module, source.path, source.is_package, decode(summaries[key])) for source, key in keys.items() if key in summaries
+    ]
+    crashed = [FileError(source.path, "the parser crashed on it") for source, key in keys.items() if key not in summaries]
+    return modules, crashed
+
+
+def _findings(modules: Sequence[Module], catalog: Catalog, settings: Settings, real: Mapping[str, str]) -> tuple[Finding, ...]:
+    from leaklint.findings import idle_comments, merged, problems, queried
+
+    selected = frozenset(code for code, card in catalog.cards.items() if is_selected(settings, code, card.on))
+    cards = [card for code, card in catalog.cards.items() if code in selected]
+    comments = {module.path: module.summary.suppressions for module in modules if module.summary.suppressions}
+
+    found = merged([*problems(modules, cards), *queried(modules, catalog.models, cards)])
+    kept, uses = silence(found, comments)
+    idle = unused(comments, uses, selected, {code: card.on for code, card in catalog.cards.items()})
+    kept = merged([*kept, *idle_comments(idle, cards)])
+    return tuple(finding for finding in without_ignored_files(kept, settings, real) if is_sure_enough(settings, finding.confidence))
+
+
+def _cache(settings: Settings) -> Cache:
+    folder = settings.cache_dir or os.path.join(os.path.abspath(settings.root), FOLDER)
+    return Cache(folder if settings.cache else None, _stamp() if settings.cache else "")
+
+
+def _stamp() -> str:
+    from importlib.metadata import version
+
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return cache_stamp([str(SUMMARY_VERSION), __version__, version("libcst"), version("networkx"), python])
+
+
+def _report_key(files: Mapping[Source, bytes], errors: Sequence[FileError], settings: Settings) -> bytes:
+    """A hash of all that a report depends on, but for the versions, which are in the stamp of the cache."""
+    from leaklint.catalog import catalog_digest
+
+    rules = catalog_digest([Path(folder) for folder in settings.extend_rules], settings.models)
+    chosen = msgspec.structs.replace(settings, jobs=0, cache=True, cache_dir=None, given=frozenset())
+    names = [(source.path, source.real, source.module, source.is_package, key_of(content)) for source, content in files.items()]
+    return hashlib.sha256(msgspec.msgpack.encode((rules, chosen, names, errors))).digest()

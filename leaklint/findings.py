@@ -1,0 +1,119 @@
+"""Leaks and cards in, findings out: where what a query saw gets its code, its words and its mend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from leaklint.catalog.cards import template_fields
+from leaklint.catalog.grammar import Card, Family, Models
+from leaklint.errors import LeaklintError
+from leaklint.finding import Confidence, Finding, Growth, Leak, TraceStep
+from leaklint.ir import Module, Span
+from leaklint.settings import nearest, sureness
+from leaklint.suppress import UNUSED, UNUSED_FACTS
+
+CANNOT_PARSE = "LK001"
+CANNOT_PARSE_FACTS: dict[str, frozenset[str]] = {"default": frozenset({"reason"})}
+
+
+def queried(modules: Sequence[Module], models: Models, cards: Iterable[Card]) -> Iterator[Finding]:
+    """What the queries of the cards find in the program. Raises LeaklintError for a card that does not fit its query."""
+    from leaklint.graph import build
+    from leaklint.link import link
+    from leaklint.queries import QUERIES
+
+    plan = []
+    for card in cards:
+        if card.family is Family.ENGINE:
+            continue
+        if (query := QUERIES.get(card.query)) is None:
+            raise LeaklintError(f'{card.path}: query: there is no query "{card.query}"; {nearest(card.query, QUERIES, "queries")}')
+        _check_templates(card, query.facts)
+        plan.append((card, query, _options(card, query.options)))
+    graph = build(link(modules, models))
+    for card, query, options in plan:
+        for leak in query.run(graph, options):
+            yield _finding(card, leak)
+
+
+def problems(modules: Iterable[Module], cards: Iterable[Card]) -> Iterator[Finding]:
+    """The files that do not parse."""
+    leaks = (
+        Leak(
+            path=module.path,
+            at=Span(problem.line, problem.column, problem.line, problem.column + 1),
+            function="",
+            facts={"reason": problem.message},
+            confidence=Confidence.PROVEN,
+            growth=Growth.ONCE,
+            trace=(),
+        )
+        for module in modules
+        if (problem := module.summary.problem) is not None
+    )
+    return _engine_findings(leaks, CANNOT_PARSE, CANNOT_PARSE_FACTS, cards)
+
+
+def idle_comments(leaks: Iterable[Leak], cards: Iterable[Card]) -> Iterator[Finding]:
+    """The comments that silence nothing."""
+    return _engine_findings(leaks, UNUSED, UNUSED_FACTS, cards)
+
+
+def merged(findings: Iterable[Finding]) -> list[Finding]:
+    """By path, line, column and code; of several with the same ones the surest, then the first."""
+    best: dict[tuple[str, int, int, str], Finding] = {}
+    for finding in findings:
+        key = (finding.path, finding.line, finding.column, finding.code)
+        if key not in best or sureness(finding.confidence) > sureness(best[key].confidence):
+            best[key] = finding
+    return [best[key] for key in sorted(best)]
+
+
+def _engine_findings(leaks: Iterable[Leak], code: str, facts: Mapping[str, frozenset[str]], cards: Iterable[Card]) -> Iterator[Finding]:
+    """Nothing when the user did not select the card."""
+    for card in cards:
+        if card.code == code:
+            _check_templates(card, facts)
+            yield from (_finding(card, leak) for leak in leaks)
+
+
+def _finding(card: Card, leak: Leak) -> Finding:
+    if leak.variant not in card.messages:
+        raise LeaklintError(f"{card.path}: messages: {leak.variant} is missing, for a leak at {leak.path}:{leak.at.line}")
+    trace = [TraceStep(step.path, step.at.line, step.at.column, step.message) for step in leak.trace]
+    if mend := card.mends.get(leak.variant):
+        trace.append(TraceStep(leak.path, leak.at.line, leak.at.column, f"mend: {mend.format_map(leak.facts)}"))
+    return Finding(
+        path=leak.path,
+        line=leak.at.line,
+        column=leak.at.column,
+        end_line=leak.at.end_line,
+        end_column=leak.at.end_column,
+        code=card.code,
+        name=card.name,
+        message=card.messages[leak.variant].format_map(leak.facts),
+        function=leak.function,
+        confidence=leak.confidence,
+        growth=leak.growth,
+        trace=tuple(trace),
+        witness=leak.witness,
+    )
+
+
+def _options(card: Card, form: type[Struct]) -> Struct:
+    try:
+        return msgspec.convert(card.options, form)
+    except msgspec.ValidationError as error:
+        raise LeaklintError(f"{card.path}: options: {str(error).replace('`', '')}") from None
+
+
+def _check_templates(card: Card, facts: Mapping[str, frozenset[str]]) -> None:
+    for table, templates in (("messages", card.messages), ("mends", card.mends)):
+        for variant, template in templates.items():
+            if variant not in facts:
+                raise LeaklintError(f'{card.path}: {table}: no variant "{variant}" here; {nearest(variant, facts, "variants")}')
+            for field in sorted(template_fields(template) - facts[variant]):
+                raise LeaklintError(f"{card.path}: {table}.{variant}: no fact {{{field}}}; {nearest(field, facts[variant], 'facts')}")

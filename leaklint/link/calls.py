@@ -1,0 +1,377 @@
+"""What a call does to the flow, for each kind of callee: project functions and classes, modelled operations, containers."""
+
+from __future__ import annotations
+
+from leaklint import ir
+from leaklint.catalog.grammar import Does, Gives, Kind, Makes, Operation, TypeModel
+from leaklint.link import containers, fields
+from leaklint.link.binding import bind, bind_formals
+from leaklint.link.state import NOTHING, Actual, CallRecord, LibraryCall, State
+from leaklint.link.values import (
+    ClassId,
+    ClassValue,
+    Container,
+    ContainerMethod,
+    Coroutine,
+    FunctionId,
+    FunctionValue,
+    Generator,
+    Instance,
+    Library,
+    LibraryMethod,
+    Method,
+    Partial,
+    Pending,
+    Resource,
+)
+
+
+def call(state: State, record: CallRecord) -> None:
+    """Whatever reaches the record's callee is called with its actuals."""
+    state.calls.append(record)
+    state.solver.watch(record.callee, lambda obj: dispatch(state, record, obj))
+
+
+def dispatch(state: State, record: CallRecord, obj: int) -> None:
+    solver = state.solver
+    value = solver.objects[obj]
+    if record.by is not None:
+        record.by.entries.add(obj)
+    match value:
+        case FunctionValue(function=function):
+            invoke(state, record, function, None)
+        case Method(function=function, receiver=receiver):
+            invoke(state, record, function, receiver)
+        case ClassValue(cls=cls):
+            construct(state, record, cls)
+        case Instance(cls=cls):
+            method = state.names.method(cls, "__call__")
+            if method is not None:
+                invoke(state, record, method, obj)
+        case Library(name=name):
+            _library(state, record, name)
+        case LibraryMethod(subject=subject, type=type_name, name=name):
+            model = state.models.types[type_name]
+            if name == "__init__":
+                _constructed(state, record, model, subject, record.actuals)
+            else:
+                operate(state, record, f"{type_name}.{name}", model.methods[name], subject)
+        case ContainerMethod(container=container, name=name):
+            containers.call(state, record, container, name)
+        case Partial():
+            inner = state.partials[obj]
+            actuals = (*(Actual(v) for v in inner.formals.get("args", ())), *record.actuals)
+            actuals += tuple(a for a in inner.record.actuals if a.keyword is not None)
+            for variable in inner.formals.get(inner.operation.runs or "", ()):
+                call(state, CallRecord(record.function, record.site, record.at, variable, actuals, record.result, record.node, record.by))
+        case Coroutine(function=function) if record.by is not None:
+            state.awaits.setdefault(obj, set())
+            solver.copy(state.result(function), record.result)
+        case Pending() if record.by is not None:
+            solver.copy(state.outcome(obj), record.result)
+        case Resource() if record.by is not None:  # ensure_future(future)
+            solver.add(record.by.record.result, obj)
+            solver.copy(state.outcome(obj), record.result)
+        case _:
+            pass
+
+
+def invoke(state: State, record: CallRecord, function: FunctionId, receiver: int | None) -> None:
+    """Bind receiver and actuals to the function's parameters, and its result to the call's."""
+    solver = state.solver
+    node = state.names.function(function)
+    if receiver is not None:
+        bind_self(state, function, receiver)
+    bind(state, record.actuals, function, 0 if receiver is None else 1)
+    if record.by is None:
+        state.callees.setdefault(record.site, set()).add(function)
+    if node.is_generator:
+        solver.allocate(record.result, Generator(function, record.site))
+    elif node.is_async and record.by is None:
+        solver.allocate(record.result, Coroutine(function, record.site))
+    else:
+        solver.copy(state.result(function), record.result)
+
+
+def bind_self(state: State, function: FunctionId, receiver: int) -> None:
+    parameters = state.names.function(function).parameters
+    if parameters and parameters[0].kind in ("positional", "any"):
+        state.solver.add(state.local(function, parameters[0].name), receiver)
+
+
+def bind_value(state: State, function: FunctionId, position: int, value: int) -> None:
+    parameters = state.names.function(function).parameters
+    if position < len(parameters):
+        state.solver.copy(value, state.local(function, parameters[position].name))
+
+
+def construct(state: State, record: CallRecord, cls: ClassId) -> None:
+    """Calling a project class: its `__init__`, its fields if it has none, the constructor of the library class it derives from."""
+    instance = state.instance(cls)
+    state.solver.add(record.result, instance)
+    init = state.names.method(cls, "__init__")
+    if init is not None:
+        bind_self(state, init, instance)
+        bind(state, record.actuals, init, 1)
+        state.callees.setdefault(record.site, set()).add(init)
+        return
+    model = state.model_of(Instance(cls))
+    if model is not None:
+        _constructed(state, record, model, instance, record.actuals)
+    else:
+        names = field_names(state, cls)
+        for position, actual in enumerate(record.actuals):
+            if actual.star:
+                continue
+            name = actual.keyword if actual.keyword is not None else names[position] if position < len(names) else None
+            if name is not None:
+                state.solver.copy(actual.variable, state.attribute(instance, name))
+    post = state.names.method(cls, "__post_init__")
+    if post is not None:
+        bind_self(state, post, instance)
+        state.callees.setdefault(record.site, set()).add(post)
+
+
+def field_names(state: State, cls: ClassId) -> list[str]:
+    """The annotated fields of a class without a constructor of its own, in the order of its parameters."""
+    names: list[str] = []
+    for one in reversed(state.names.lineage(cls)[0]):
+        for stmt in state.names.cls(one).body:
+            match stmt:
+                case ir.Declare(target=ir.Name(id=name)) | ir.Bind(targets=(ir.Name(id=name),), annotation=ir.Name() | ir.Subscript() | ir.Attribute()):
+                    if name not in names:
+                        names.append(name)
+                case _:
+                    pass
+    return names
+
+
+def _library(state: State, record: CallRecord, name: str) -> None:
+    operation = state.models.functions.get(name)
+    if operation is not None:
+        operate(state, record, name, operation, None)
+        return
+    model = state.models.types.get(name)
+    if model is not None:
+        make(state, record, model, "", record.result, record.actuals)
+        return
+    head, _, tail = name.rpartition(".")
+    if tail == "__init__" and head in state.models.types and record.actuals:
+        subject, *rest = record.actuals
+        model = state.models.types[head]
+        state.solver.watch(subject.variable, lambda obj: _constructed(state, record, model, obj, tuple(rest)))
+    elif head in state.models.types and tail in state.models.types[head].methods and record.actuals:
+        subject, *rest = record.actuals  # Queue.put(self, item)
+        method = state.models.types[head].methods[tail]
+        inner = CallRecord(record.function, record.site, record.at, record.callee, tuple(rest), record.result, None, record.by)
+        state.solver.watch(subject.variable, lambda obj: operate(state, inner, name, method, obj))
+    else:
+        state.unknown_calls.setdefault(record.site, set()).add(name)
+        if is_inert(state, name) and not name.endswith("()"):
+            # What an inert module makes stays inert: `logging.getLogger().debug(…)` keeps nothing.
+            state.solver.allocate(record.result, Library(f"{name}()"))
+
+
+def is_inert(state: State, name: str) -> bool:
+    """Whether a library callable keeps nothing of what it is given and ends soon."""
+    plain = name.replace("()", "")
+    return plain in state.models.inert or any(plain.startswith(f"{module}.") for module in _prefixes(plain) if module in state.models.inert_modules)
+
+
+def _prefixes(dotted: str) -> list[str]:
+    words = dotted.split(".")
+    return [".".join(words[:n]) for n in range(1, len(words))]
+
+
+def make(state: State, record: CallRecord, model: TypeModel, part: str, target: int, actuals: tuple[Actual, ...]) -> int:
+    """A new resource of a modelled type."""
+    obj = state.solver.allocate(target, Resource(model.name, record.site, part))
+    _constructed(state, record, model, obj, actuals)
+    return obj
+
+
+def _constructed(state: State, record: CallRecord, model: TypeModel, obj: int, actuals: tuple[Actual, ...]) -> None:
+    """The constructor of a modelled type runs for `obj`: remember its arguments, let what it runs be called."""
+    operation = Operation(
+        Does.MAKE, params=model.init, keyword_only=model.keyword_only, runs=model.runs, passes=model.passes, kind=model.unit
+    )
+    formals, given = bind_formals(operation, actuals, record.node)
+    done = LibraryCall(record, model.name, operation, obj, formals, given)
+    if not state.remember(done, obj):
+        return
+    state.constructed.setdefault(obj, []).append(done)
+    done.made.add(obj)
+    if model.wraps is not None:
+        for variable in formals.get(model.wraps, ()):
+            state.solver.copy(variable, state.attribute(obj, "()wraps"))
+    if model.runs is not None:
+        _run(state, done, state.outcome(obj))
+    if model.entry is not None and isinstance(value := state.solver.objects[obj], Instance):
+        method = state.names.method(value.cls, model.entry)
+        if method is not None:
+            bind_self(state, method, obj)
+            done.entries.add(state.solver.identify(Method(method, obj)))
+
+
+def channel(state: State, obj: int) -> int:
+    """The object that holds what is sent: the ends of a pair share one."""
+    value = state.solver.objects[obj]
+    if isinstance(value, Resource) and value.part:
+        model = state.models.types.get(value.type)
+        if model is not None and model.kind in (Kind.SENDER, Kind.RECEIVER, Kind.ENDPOINT):
+            return state.solver.identify(Resource("", value.site, "channel"))
+    return obj
+
+
+def operate(state: State, record: CallRecord, name: str, operation: Operation, subject: int | None) -> None:
+    """A modelled operation happens: remember it, and let values flow as its model says."""
+    solver = state.solver
+    formals, given = bind_formals(operation, record.actuals, record.node)
+    done = LibraryCall(record, name, operation, subject, formals, given)
+    if not state.remember(done, subject):
+        return
+    target = record.result
+    if operation.is_async and record.by is None and not name.rpartition(".")[2].startswith("__"):
+        target = state.outcome(solver.allocate(target, Pending(record.site)))
+    subjects = solver.fresh()
+    if operation.subject is not None:
+        for variable in formals.get(operation.subject, ()):
+            _spread(state, variable, subjects)
+    elif subject is not None:
+        solver.add(subjects, subject)
+    formals["()subjects"] = [subjects]
+    if operation.value is not None and operation.does in (Does.SEND, Does.STORE, Does.SIGNAL):
+        for variable in formals.get(operation.value, ()):
+            solver.watch(subjects, lambda obj, v=variable: solver.copy(v, state.element(channel(state, obj))))  # type: ignore[misc]
+    if operation.does is Does.BIND:
+        partial = solver.allocate(target, Partial(record.site))
+        state.partials[partial] = done
+        return
+    if operation.does is Does.DECORATE:
+        for actual in record.actuals:
+            solver.copy(actual.variable, target)
+        return
+    if operation.does is Does.ENTER:
+        inner = CallRecord(record.function, record.site, record.at, subjects, (), target)
+        fields.entered(state, inner, target, operation.is_async)
+        return
+    if operation.runs is not None:
+        _run(state, done, target if operation.returns == Gives.RESULT else NOTHING)
+    elif operation.does in (Does.JOIN, Does.WAIT, Does.BOUND, Does.SHIELD):
+        solver.watch(subjects, lambda obj: _waited(state, done, obj))
+    _returns(state, done, subjects, target)
+
+
+def _spread(state: State, variable: int, target: int) -> None:
+    """target ⊇ the objects of a variable, and the elements of those that are containers."""
+
+    def of(obj: int) -> None:
+        match state.solver.objects[obj]:
+            case Container():
+                state.solver.copy(state.element(obj), target)
+            case Generator(function=function):
+                state.solver.copy(state.yields(function), target)
+            case _:
+                state.solver.add(target, obj)
+
+    state.solver.watch(variable, of)
+
+
+def _waited(state: State, done: LibraryCall, obj: int) -> None:
+    """A coroutine given to gather, wait_for or shield runs there."""
+    if isinstance(state.solver.objects[obj], Coroutine | Pending):
+        done.entries.add(obj)
+        state.awaits.setdefault(obj, set())
+
+
+def _run(state: State, done: LibraryCall, target: int) -> None:
+    """The library calls what it was given to run."""
+    operation, record = done.operation, done.record
+    result = target
+    if result == NOTHING:
+        result = state.solver.fresh()
+    actuals: list[Actual] = []
+    rest = {p.lstrip("*"): p.count("*", 0, 2) for p in operation.params if p.startswith("*")}
+    for name in operation.passes:
+        if name == "self" and done.subject is not None:
+            own = state.solver.fresh()
+            state.solver.add(own, done.subject)
+            actuals.append(Actual(own))
+        elif rest.get(name) == 1:
+            actuals += [Actual(variable) for variable in done.formals.get(name, ())]
+        elif rest.get(name) == 2:
+            named = {*operation.params, *operation.keyword_only}
+            actuals += [a for a in record.actuals if a.keyword is not None and a.keyword not in named]
+        else:
+            star = 2 if name.startswith("kw") else 1
+            actuals += [Actual(variable, star=star) for variable in done.formals.get(name, ())]
+    done.formals["()result"] = [result]
+    for variable in done.formals.get(operation.runs or "", ()):
+        call(state, CallRecord(record.function, record.site, record.at, variable, tuple(actuals), result, None, done))
+
+
+def _returns(state: State, done: LibraryCall, subjects: int, target: int) -> None:
+    returns = done.operation.returns
+    match returns:
+        case None:
+            pass
+        case str():
+            _give(state, done, returns, "", subjects, target)
+        case _:
+            module, number = done.record.site.module, done.record.site.number
+            together = state.solver.allocate(target, Container(module, number, "tuple"))
+            for index, one in enumerate(returns):
+                place = state.solver.variable(("indexed", together, index))
+                state.solver.copy(place, state.element(together))
+                if one == Gives.SUBJECT:  # a set of them
+                    group = state.solver.allocate(place, Container(module, number, f"set {index}"))
+                    state.solver.copy(subjects, state.element(group))
+                else:
+                    _give(state, done, one, str(index), subjects, place)
+
+
+def _give(state: State, done: LibraryCall, what: str, part: str, subjects: int, target: int) -> None:
+    solver, record, operation = state.solver, done.record, done.operation
+    match what:
+        case Gives.SELF:
+            if done.subject is not None:
+                solver.add(target, done.subject)
+        case Gives.SUBJECT:
+            sources = done.formals.get(operation.subject, ()) if operation.subject is not None else [subjects]
+            for variable in sources:
+                solver.copy(variable, target)
+        case Gives.RESULT:
+            if operation.runs is None and done.subject is not None and operation.subject is None:
+                solver.copy(state.outcome(done.subject), target)
+            elif operation.runs is None:
+                fields.awaited(state, CallRecord(record.function, record.site, record.at, subjects, (), target, by=done), target)
+        case Gives.RESULTS:
+            group = solver.allocate(target, Container(record.site.module, record.site.number, "results"))
+            element = state.element(group)
+            fields.awaited(state, CallRecord(record.function, record.site, record.at, subjects, (), element, by=done), element)
+        case Gives.ELEMENT:
+            solver.watch(subjects, lambda obj: solver.copy(state.element(channel(state, obj)), target))
+        case Gives.NUMBERED | Gives.ZIPPED:
+            outer = solver.allocate(target, Container(record.site.module, record.site.number, "tuples"))
+            inner = solver.allocate(state.element(outer), Container(record.site.module, record.site.number, "tuple"))
+            solver.copy(subjects, state.element(inner))
+        case Gives.OBJECT:
+            pass
+        case _:
+            _make_result(state, done, what, part, target)
+
+
+def _make_result(state: State, done: LibraryCall, what: str, part: str, target: int) -> None:
+    record, operation = done.record, done.operation
+    model = state.models.types.get(what)
+    if operation.makes in (Makes.PAIR, Makes.DUPLEX):
+        obj = state.solver.allocate(target, Resource(what, record.site, f"end {part}"))
+        state.constructed.setdefault(obj, []).append(done)
+    elif operation.does is Does.MAKE and model is not None and done.subject is None:
+        obj = make(state, record, model, part, target, record.actuals)
+    else:
+        # The same call on two subjects gives two resources of one site: one object.
+        obj = state.solver.allocate(target, Resource(what, record.site, part))
+    done.made.add(obj)
+    for variable in done.formals.get("()result", ()):
+        state.solver.copy(variable, state.outcome(obj))

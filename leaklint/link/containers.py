@@ -1,0 +1,44 @@
+"""The methods of the built-in containers, as far as they move elements."""
+
+from __future__ import annotations
+
+from leaklint.link.state import CallRecord, State
+from leaklint.link.values import Container
+
+_ADDS = {"append": 0, "appendleft": 0, "add": 0, "insert": 1, "setdefault": 1, "__setitem__": 1}
+"""Method → position of the value that becomes an element."""
+_ADDS_ALL = frozenset({"extend", "extendleft", "update", "union", "__ior__"})
+_GIVES_ONE = frozenset({"pop", "popleft", "get", "setdefault", "__getitem__"})
+_GIVES_ALL = frozenset({"values", "keys", "copy", "union", "difference", "intersection", "__iter__"})
+
+
+def call(state: State, record: CallRecord, container: int, name: str) -> None:
+    """`container.name(…)`: what goes in, what comes out."""
+    solver = state.solver
+    element = state.element(container)
+    positional = [a.variable for a in record.actuals if a.keyword is None and not a.star]
+    if name in _ADDS and len(positional) > _ADDS[name]:
+        solver.copy(positional[_ADDS[name]], element)
+    if name in _ADDS_ALL:
+        for actual in record.actuals:
+            if actual.keyword is not None:
+                solver.copy(actual.variable, element)
+            else:
+                solver.watch(actual.variable, lambda obj: solver.copy(state.element(obj), element))
+    if name in _GIVES_ONE:
+        solver.copy(element, record.result)
+        if len(positional) > 1:
+            solver.copy(positional[1], record.result)
+    if name in _GIVES_ALL:
+        solver.add(record.result, container)
+    if name in ("items", "popitem"):
+        value = solver.objects[container]
+        assert isinstance(value, Container)
+        pairs = solver.identify(Container(value.module, value.place, "items"))
+        pair = solver.identify(Container(value.module, value.place, "item"))
+        solver.copy(element, state.element(pair))
+        if name == "items":
+            solver.add(state.element(pairs), pair)
+            solver.add(record.result, pairs)
+        else:
+            solver.add(record.result, pair)

@@ -1,0 +1,331 @@
+"""What an object gives: its attributes, its elements, what awaiting, iterating and entering it yields."""
+
+from __future__ import annotations
+
+from leaklint import ir
+from leaklint.link import calls
+from leaklint.link.decorators import Binding, binding
+from leaklint.link.state import NOTHING, CallRecord, Load, State
+from leaklint.link.values import (
+    ClassId,
+    ClassValue,
+    Container,
+    ContainerMethod,
+    Coroutine,
+    FunctionId,
+    FunctionValue,
+    Generator,
+    Instance,
+    Library,
+    LibraryMethod,
+    Method,
+    ModuleValue,
+    Pending,
+    Resource,
+    Site,
+    Super,
+)
+
+
+def load(state: State, function: FunctionId, base: int, name: str, target: int) -> None:
+    """target ⊇ base.name"""
+    state.loads.append(Load(function, base, name))
+    state.solver.watch(base, lambda obj: _load_from(state, function, obj, name, target))
+
+
+def _load_from(state: State, function: FunctionId, obj: int, name: str, target: int) -> None:
+    solver = state.solver
+    match solver.objects[obj]:
+        case Instance(cls=cls):
+            solver.copy(state.attribute(obj, name), target)
+            if not _member(state, function, state.names.lineage(cls)[0], obj, name, target):
+                _library_member(state, obj, state.names.lineage(cls)[1], name, target)
+        case ClassValue(cls=cls):
+            _class_member(state, cls, obj, name, target)
+        case ModuleValue(module=module):
+            if (described := state.names.describe(f"{state.names.modules[module].name}.{name}")) is not None:
+                solver.allocate(target, described)
+            elif not copy_global(state, module, name, target):
+                submodule = f"{state.names.modules[module].name}.{name}"
+                if submodule in state.names.by_name:
+                    solver.allocate(target, ModuleValue(state.names.by_name[submodule]))
+        case Library(name=dotted):
+            found = state.names.module(f"{dotted}.{name}")
+            if isinstance(found, Library | ModuleValue):
+                solver.allocate(target, found if isinstance(found, Library) else ModuleValue(found.module))
+        case Resource(type=type_name, site=site, part=part):
+            model = state.models.types.get(type_name)
+            if model is not None and name in model.methods:
+                solver.allocate(target, LibraryMethod(obj, type_name, name))
+            elif model is not None and name in model.attributes:
+                solver.allocate(target, Resource(model.attributes[name], site, f"{part}.{name}" if part else name))
+            elif model is not None and name in model.views:
+                solver.allocate(target, Resource(model.views[name], site, part))
+            else:
+                solver.copy(state.attribute(obj, name), target)
+        case Container():
+            solver.allocate(target, ContainerMethod(obj, name))
+        case Super(cls=cls, receiver=receiver):
+            line, outside = _above(state, cls, receiver)
+            if not _member(state, function, line, receiver, name, target):
+                _library_member(state, receiver, outside, name, target)
+        case _:
+            pass
+
+
+def _above(state: State, cls: ClassId, receiver: int) -> tuple[tuple[ClassId, ...], tuple[str, ...]]:
+    """The part of the receiver's lineage that `super()` in `cls` looks at."""
+    match state.solver.objects[receiver]:
+        case Instance(cls=actual) | ClassValue(cls=actual):
+            line, outside = state.names.lineage(actual)
+        case _:
+            line, outside = state.names.lineage(cls)
+    return (line[line.index(cls) + 1 :] if cls in line else state.names.lineage(cls)[0][1:]), outside
+
+
+def _member(state: State, function: FunctionId, line: tuple[ClassId, ...], obj: int, name: str, target: int) -> bool:
+    """The nearest class-level binding of the name, bound to the object; whether there is one."""
+    solver = state.solver
+    for cls in line:
+        members = state.names.members(cls)
+        if name not in members:
+            continue
+        method = members[name]
+        if method is None:
+            solver.copy(state.attribute(state.class_value(cls), name), target)
+            return True
+        match binding(state.names.function(method)):
+            case Binding.PROPERTY:
+                calls.bind_self(state, method, obj)
+                node = state.names.function(method)
+                if node.is_async:
+                    solver.allocate(target, Coroutine(method, Site(method.module, -1 - method.index)))
+                else:
+                    solver.copy(state.result(method), target)
+                state.accessed.add((function, method))
+            case Binding.STATIC:
+                solver.allocate(target, FunctionValue(method))
+            case Binding.CLASS:
+                solver.allocate(target, Method(method, state.class_value(line[0])))
+            case Binding.PLAIN:
+                solver.allocate(target, Method(method, obj))
+                # A decorator may have put something else in its place.
+                solver.copy(state.attribute(state.class_value(cls), name), target) if state.names.function(method).decorators else None
+        return True
+    return False
+
+
+def _library_member(state: State, obj: int, outside: tuple[str, ...], name: str, target: int) -> None:
+    for dotted in outside:
+        model = state.models.types.get(dotted)
+        if model is not None and (name in model.methods or name == "__init__"):
+            state.solver.allocate(target, LibraryMethod(obj, dotted, name))
+            return
+
+
+def _class_member(state: State, cls: ClassId, obj: int, name: str, target: int) -> None:
+    solver = state.solver
+    solver.copy(state.attribute(obj, name), target)
+    for one in state.names.lineage(cls)[0]:
+        members = state.names.members(one)
+        if name not in members:
+            continue
+        method = members[name]
+        if method is None:
+            solver.copy(state.attribute(state.class_value(one), name), target)
+        elif binding(state.names.function(method)) is Binding.CLASS:
+            solver.allocate(target, Method(method, obj))
+        else:
+            solver.allocate(target, FunctionValue(method))
+        return
+
+
+def copy_global(state: State, module: int, name: str, target: int, seen: frozenset[int] = frozenset()) -> bool:
+    """target ⊇ the module's global, found in the module itself or through its star imports; whether anybody binds it."""
+    if module in seen:
+        return False
+    if state.names.binds(module, name):
+        state.solver.copy(state.global_(module, name), target)
+        return True
+    for star in state.names.star_modules(module):
+        if isinstance(star, int):
+            if copy_global(state, star, name, target, seen | {module}):
+                return True
+        elif (described := state.names.describe(f"{star}.{name}")) is not None:
+            state.solver.allocate(target, described)
+            return True
+    return False
+
+
+def store(state: State, function: FunctionId, base: int, name: str, value: int, constant: ir.Expr | None) -> None:
+    """base.name ⊇ value"""
+    state.loads.append(Load(function, base, name, value, constant))
+
+    def into(obj: int) -> None:
+        match state.solver.objects[obj]:
+            case Instance() | ClassValue() | Resource():
+                state.solver.copy(value, state.attribute(obj, name))
+            case ModuleValue(module=module):
+                state.solver.copy(value, state.global_(module, name))
+            case Super(receiver=receiver):
+                state.solver.copy(value, state.attribute(receiver, name))
+            case _:
+                pass
+
+    state.solver.watch(base, into)
+
+
+def element(state: State, base: int, target: int) -> None:
+    """target ⊇ base[…]; subscripting a class or a function of the library (`Queue[int]`) gives itself."""
+
+    def of(obj: int) -> None:
+        match state.solver.objects[obj]:
+            case Container() | Resource():
+                state.solver.copy(state.element(obj), target)
+            case ClassValue() | Library() | FunctionValue() | Method() | LibraryMethod():
+                state.solver.add(target, obj)
+            case Instance(cls=cls):
+                method = state.names.method(cls, "__getitem__")
+                if method is not None:
+                    calls.bind_self(state, method, obj)
+                    state.solver.copy(state.result(method), target)
+            case _:
+                pass
+
+    state.solver.watch(base, of)
+
+
+def put(state: State, base: int, value: int) -> None:
+    """base[…] ⊇ value"""
+
+    def into(obj: int) -> None:
+        match state.solver.objects[obj]:
+            case Container() | Resource():
+                state.solver.copy(value, state.element(obj))
+            case Instance(cls=cls):
+                method = state.names.method(cls, "__setitem__")
+                if method is not None:
+                    calls.bind_self(state, method, obj)
+                    calls.bind_value(state, method, 2, value)
+            case _:
+                pass
+
+    state.solver.watch(base, into)
+
+
+def destructure(state: State, base: int, index: int, target: int) -> None:
+    """target ⊇ the element of base at this index, where it is known."""
+
+    def of(obj: int) -> None:
+        if isinstance(state.solver.objects[obj], Container):
+            indexed = state.solver.known(("indexed", obj, index))
+            state.solver.copy(indexed if indexed != NOTHING else state.element(obj), target)
+
+    state.solver.watch(base, of)
+
+
+def awaited(state: State, record: CallRecord, target: int) -> None:
+    """target ⊇ await record.callee; the awaiting place is the record's."""
+    solver = state.solver
+
+    def of(obj: int) -> None:
+        match solver.objects[obj]:
+            case Coroutine(function=callee):
+                state.awaits.setdefault(obj, set()).add(record.function)
+                solver.copy(state.result(callee), target)
+            case Pending():
+                state.awaits.setdefault(obj, set()).add(record.function)
+                solver.copy(state.outcome(obj), target)
+            case Resource() | Instance() as value:
+                solver.copy(state.outcome(obj), target)
+                _operate(state, record, obj, value, "__await__", target)
+            case _:
+                pass
+
+    solver.watch(record.callee, of)
+
+
+def iterated(state: State, record: CallRecord, target: int, is_async: bool) -> None:
+    """target ⊇ what iterating record.callee gives."""
+    solver = state.solver
+
+    def of(obj: int) -> None:
+        match solver.objects[obj]:
+            case Container():
+                solver.copy(state.element(obj), target)
+            case Generator(function=callee):
+                state.awaits.setdefault(obj, set()).add(record.function)
+                solver.copy(state.yields(callee), target)
+            case Resource() as value:
+                solver.copy(state.element(calls.channel(state, obj)), target)
+                _operate(state, record, obj, value, "__iter__", target)
+            case Instance(cls=cls) as value:
+                names = ("__aiter__", "__anext__") if is_async else ("__iter__", "__next__")
+                for name in names:
+                    method = state.names.method(cls, name)
+                    if method is not None:
+                        calls.bind_self(state, method, obj)
+                        state.accessed.add((record.function, method))
+                        node = state.names.function(method)
+                        solver.copy(state.yields(method) if node.is_generator else state.result(method), target)
+                        inner = solver.fresh()
+                        if name.endswith("iter__") and not node.is_generator:
+                            solver.copy(state.result(method), inner)
+                            solver.watch(inner, lambda other, own=obj: of(other) if other != own else None)  # type: ignore[misc]
+                _operate(state, record, obj, value, "__iter__", target)
+            case _:
+                pass
+
+    solver.watch(record.callee, of)
+
+
+def entered(state: State, record: CallRecord, target: int, is_async: bool) -> None:
+    """target ⊇ what `with record.callee as target` binds; the exit happens at the same place."""
+    solver = state.solver
+    names = ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__")
+
+    def of(obj: int) -> None:
+        state.entered.setdefault(obj, {})[record.site] = record.function
+        match solver.objects[obj]:
+            case Generator(function=callee):
+                state.awaits.setdefault(obj, set()).add(record.function)
+                solver.copy(state.yields(callee), target)
+                state.callees.setdefault(record.site, set()).add(callee)
+            case Instance(cls=cls) as value:
+                for position, name in enumerate(names):
+                    method = state.names.method(cls, name)
+                    if method is None:
+                        continue
+                    calls.bind_self(state, method, obj)
+                    state.callees.setdefault(record.site, set()).add(method)
+                    if position == 0:
+                        solver.copy(state.result(method), target)
+                if state.names.method(cls, names[0]) is None:
+                    _operate(state, record, obj, value, "__enter__", target)
+                    _operate(state, record, obj, value, "__exit__", target)
+            case Resource() as value:
+                _operate(state, record, obj, value, "__enter__", target)
+                _operate(state, record, obj, value, "__exit__", NOTHING)
+            case Pending():
+                solver.copy(state.outcome(obj), target)
+                inner = CallRecord(record.function, record.site, record.at, state.outcome(obj), (), target)
+                entered(state, inner, target, is_async)
+            case Coroutine(function=callee):
+                state.awaits.setdefault(obj, set()).add(record.function)
+                inner = CallRecord(record.function, record.site, record.at, state.result(callee), (), target)
+                entered(state, inner, target, is_async)
+            case _:
+                pass
+
+    solver.watch(record.callee, of)
+
+
+def _operate(state: State, record: CallRecord, obj: int, value: Resource | Instance, name: str, target: int) -> None:
+    """The modelled special method `name` happens to the object at the record's place."""
+    model = state.model_of(value)
+    if model is not None and name in model.methods:
+        inner = CallRecord(record.function, record.site, record.at, record.callee, (), target, by=record.by)
+        calls.operate(state, inner, f"{model.name}.{name}", model.methods[name], obj)
+
+
+__all__ = ["awaited", "copy_global", "destructure", "element", "entered", "iterated", "load", "put", "store"]

@@ -1,0 +1,380 @@
+"""The linked program: every operation with its place and subjects, who calls whom, what runs on its own, what is open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from leaklint import ir
+from leaklint.catalog.grammar import Does, Kind, Models, TypeModel, UnitKind
+from leaklint.link.actions import Action, order
+from leaklint.link.openness import Openness, functions_of
+from leaklint.link.places import Place, places
+from leaklint.link.state import NOTHING, LibraryCall, State
+from leaklint.link.values import (
+    ClassId,
+    Container,
+    Coroutine,
+    FunctionId,
+    Generator,
+    Instance,
+    Object,
+    Pending,
+    Resource,
+    Site,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unit:
+    """What runs on its own. `entries` are the functions it starts in; `handle` the object ids that stand for it (task, thread, timer);
+    `spawns` the calls that start it."""
+
+    kind: UnitKind
+    name: str
+    entries: tuple[FunctionId, ...]
+    handle: frozenset[int]
+    made: LibraryCall | None
+    spawns: tuple[LibraryCall, ...]
+    daemon: bool
+
+
+@dataclass
+class Program:
+    """What rules may ask. Object ids are those of the flow; `describe` names them for people."""
+
+    state: State
+    openness: Openness
+    actions: tuple[Action, ...]
+    _by_site: dict[Site, list[Action]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for action in self.actions:
+            self._by_site.setdefault(action.site, []).append(action)
+
+    # --- places
+
+    @property
+    def models(self) -> Models:
+        return self.state.models
+
+    @property
+    def modules(self) -> tuple[ir.Module, ...]:
+        return tuple(self.state.names.modules)
+
+    def node(self, function: FunctionId) -> ir.Function:
+        return self.state.names.function(function)
+
+    def path(self, module: int) -> str:
+        return self.state.names.modules[module].path
+
+    def place(self, function: FunctionId, number: int) -> Place | None:
+        """Where in its function a site stands."""
+        return self._places(function).get(number)
+
+    def _places(self, function: FunctionId) -> dict[int, Place]:
+        found = self._place_cache.get(function)
+        if found is None:
+            found = self._place_cache[function] = places(self.node(function))
+        return found
+
+    @cached_property
+    def _place_cache(self) -> dict[FunctionId, dict[int, Place]]:
+        return {}
+
+    def at(self, site: Site) -> list[Action]:
+        """The operations that a call, await, with item or loop may do."""
+        return self._by_site.get(site, [])
+
+    def on(self, obj: int) -> list[Action]:
+        """The operations that may act on an object, in the order of place."""
+        return self._by_subject.get(obj, [])
+
+    @cached_property
+    def _by_subject(self) -> dict[int, list[Action]]:
+        found: dict[int, list[Action]] = {}
+        for action in self.actions:
+            for obj in action.subjects:
+                found.setdefault(obj, []).append(action)
+        return found
+
+    def blocks(self, action: Action) -> bool:
+        """Whether the operation can wait without a bound: no timeout of its own, none around it."""
+        if action.waits is None or action.bounded:
+            return False
+        return action.site not in self._bounded_sites and not self._in_scope(action)
+
+    @cached_property
+    def _bounded_sites(self) -> frozenset[Site]:
+        """Operations whose coroutine is given to one that does not wait for ever (`wait_for(q.get(), 5)`)."""
+        bounding = (a for a in self.actions if a.bounded and a.does in (Does.BOUND, Does.WAIT, Does.JOIN))
+        return frozenset(v.site for a in bounding for o in a.subjects if isinstance(v := self.value(o), Pending))
+
+    def _in_scope(self, action: Action) -> bool:
+        place = self.place(action.function, action.site.number)
+        if place is None:
+            return False
+        items = (item for e in place.around if isinstance(e.stmt, ir.With) and e.block == "body" for item in e.stmt.items)
+        return any(
+            self.kind(o) is Kind.SCOPE for item in items for a in self.at(Site(action.site.module, item.site)) for o in a.subjects
+        )
+
+    # --- objects
+
+    def value(self, obj: int) -> Object:
+        return self.state.solver.objects[obj]
+
+    def model(self, obj: int) -> TypeModel | None:
+        return self.state.model_of(self.value(obj))
+
+    def kind(self, obj: int) -> Kind | None:
+        value = self.value(obj)
+        if isinstance(value, Resource) and value.part == "channel":
+            return Kind.CHANNEL
+        model = self.model(obj)
+        return model.kind if model is not None else None
+
+    def opened(self, obj: int) -> str | None:
+        """Why code out of sight may use the object; None when all who can are known."""
+        return self.openness.escaped.get(obj)
+
+    def holds(self, variable: int) -> frozenset[int]:
+        return self.state.solver.held(variable) if variable != NOTHING else frozenset()
+
+    def formal(self, call: LibraryCall, name: str) -> frozenset[int]:
+        return frozenset(o for v in call.formals.get(name, ()) for o in self.holds(v))
+
+    def elements(self, objects: Iterable[int]) -> frozenset[int]:
+        """The objects themselves, and what is in those that are containers, at any depth."""
+        found: set[int] = set()
+        todo = list(objects)
+        while todo:
+            obj = todo.pop()
+            if obj in found:
+                continue
+            found.add(obj)
+            if isinstance(self.value(obj), Container):
+                todo += self.holds(self.state.solver.known(("element", obj)))
+        return frozenset(found)
+
+    @cached_property
+    def names_of(self) -> dict[int, str]:
+        """Object id → the name people know it by: `Outbox._rows`, a local's or global's name."""
+        ranked: dict[int, tuple[int, str]] = {}
+        names = self.state.names
+        for key, variable in self.state.solver.keyed().items():
+            if not isinstance(key, tuple) or key[0] not in ("attribute", "global", "local"):
+                continue
+            points = self.state.solver.points[variable]
+            if not points:
+                continue
+            if key[0] == "attribute":
+                owner = self.value(key[1])
+                if not isinstance(owner, Instance) or key[2].startswith("()"):
+                    continue
+                label, rank = f"{names.cls(owner.cls).name}.{key[2]}", 0
+            elif key[0] == "global":
+                label, rank = key[2], 1
+            else:
+                function = names.modules[key[1]].summary.functions[key[2]]
+                label, rank = key[3], 3 if any(p.name == key[3] for p in function.parameters) else 2
+            for obj in points:
+                if isinstance(self.value(obj), Resource) and (obj not in ranked or (rank, label) < ranked[obj]):
+                    ranked[obj] = (rank, label)
+        return {obj: label for obj, (_, label) in ranked.items()}
+
+    def describe(self, obj: int) -> str:
+        found = self.names_of.get(obj)
+        if found is not None:
+            return found
+        value = self.value(obj)
+        match value:
+            case Resource(type=name, part="channel"):
+                return "the stream"
+            case Resource(type=name):
+                return name.rpartition(".")[2]
+            case Instance(cls=cls):
+                return self.state.names.cls(cls).name
+            case _:
+                return type(value).__name__.lower()
+
+    def made_at(self, obj: int) -> tuple[FunctionId, ir.Span] | None:
+        """Where a resource is made."""
+        for call in self.state.constructed.get(obj, ()):
+            return call.record.function, call.record.at
+        value = self.value(obj)
+        if isinstance(value, Resource):
+            for call in self.state.at(value.site):
+                return call.record.function, call.record.at
+        return None
+
+    # --- who runs what
+
+    @cached_property
+    def calls(self) -> dict[FunctionId, frozenset[FunctionId]]:
+        """Function → the functions that run as part of it: called, awaited, iterated; not what it spawns."""
+        edges: dict[FunctionId, set[FunctionId]] = {}
+        state = self.state
+        for record in state.calls:
+            if record.by is not None:
+                continue
+            for callee in state.callees.get(record.site, ()):
+                node = self.node(callee)
+                if not node.is_async and not node.is_generator:
+                    edges.setdefault(record.function, set()).add(callee)
+        for obj, functions in state.awaits.items():
+            value = self.value(obj)
+            if isinstance(value, Coroutine | Generator):
+                for function in functions:
+                    edges.setdefault(function, set()).add(value.function)
+        for caller, callee in state.accessed:
+            edges.setdefault(caller, set()).add(callee)
+        for sites in state.entered.values():
+            for site, owner in sites.items():
+                edges.setdefault(owner, set()).update(state.callees.get(site, ()))
+        for call in state.library.values():
+            if call.operation.does in _INLINE:
+                for obj in call.entries:
+                    edges.setdefault(call.record.function, set()).update(functions_of(state, obj))
+        return {caller: frozenset(callees) for caller, callees in edges.items()}
+
+    @cached_property
+    def callers(self) -> dict[FunctionId, frozenset[FunctionId]]:
+        edges: dict[FunctionId, set[FunctionId]] = {}
+        for caller, callees in self.calls.items():
+            for callee in callees:
+                edges.setdefault(callee, set()).add(caller)
+        return {callee: frozenset(callers) for callee, callers in edges.items()}
+
+    @cached_property
+    def units(self) -> tuple[Unit, ...]:
+        """Everything that is started by the program or by the library for it, in the order of place."""
+        return tuple(_units(self))
+
+    @cached_property
+    def entered_by(self) -> dict[FunctionId, tuple[Unit, ...]]:
+        """Function → the units that start in it."""
+        found: dict[FunctionId, list[Unit]] = {}
+        for unit in self.units:
+            for entry in unit.entries:
+                found.setdefault(entry, []).append(unit)
+        return {function: tuple(units) for function, units in found.items()}
+
+    def roots(self, function: FunctionId) -> frozenset[FunctionId]:
+        """The functions in which whatever runs this function may have started: entries of units, module bodies, functions that
+        outside code may call; the function itself when nothing calls it."""
+        found = self._roots.get(function)
+        if found is None:
+            seen, todo, tops = {function}, [function], set()
+            while todo:
+                one = todo.pop()
+                callers = self.callers.get(one, frozenset())
+                if one in self.entered_by or one in self.openness.callable or one.index == 0 or not callers:
+                    tops.add(one)
+                for caller in callers - seen:
+                    seen.add(caller)
+                    todo.append(caller)
+            found = self._roots[function] = frozenset(tops)
+        return found
+
+    @cached_property
+    def _roots(self) -> dict[FunctionId, frozenset[FunctionId]]:
+        return {}
+
+    def reached(self, entries: Iterable[FunctionId]) -> frozenset[FunctionId]:
+        """The entries and every function that runs as part of them."""
+        seen = set(entries)
+        todo = list(seen)
+        while todo:
+            for callee in self.calls.get(todo.pop(), frozenset()) - seen:
+                seen.add(callee)
+                todo.append(callee)
+        return frozenset(seen)
+
+    @cached_property
+    def live(self) -> frozenset[FunctionId]:
+        """The functions that somebody may run: from module bodies, from outside, and in what those start."""
+        starts: dict[FunctionId, set[FunctionId]] = {}
+        for unit in self.units:
+            for spawn in unit.spawns:
+                starts.setdefault(spawn.record.function, set()).update(unit.entries)
+        for call in self.state.library.values():
+            for obj in call.entries:
+                if call.operation.does is not Does.MAKE:
+                    starts.setdefault(call.record.function, set()).update(functions_of(self.state, obj))
+        seen: set[FunctionId] = set()
+        todo = [FunctionId(m, 0) for m in range(len(self.modules))] + sorted(self.openness.callable)
+        while todo:
+            one = todo.pop()
+            if one in seen:
+                continue
+            seen.add(one)
+            todo += self.calls.get(one, frozenset())
+            todo += starts.get(one, ())
+        return frozenset(seen)
+
+    def is_spawned(self, function: FunctionId) -> bool:
+        return function in self.entered_by
+
+    def instance_of(self, obj: int) -> ClassId | None:
+        value = self.value(obj)
+        return value.cls if isinstance(value, Instance) else None
+
+
+_INLINE = frozenset({Does.RUN, Does.BOUND, Does.SHIELD, Does.JOIN, Does.WAIT, Does.ENTER, Does.MAKE, Does.OBSERVE, Does.COPY})
+"""Operations that run what they are given here and now. MAKE: a context manager's function."""
+_STARTS = frozenset({Does.SPAWN, Does.ARM, Does.SUBMIT, Does.REGISTER})
+
+
+def _units(program: Program) -> Iterator[Unit]:
+    state = program.state
+    for call in sorted(state.library.values(), key=order):
+        operation = call.operation
+        if operation.does in _STARTS and operation.runs is not None:
+            entries = _entries(state, call)
+            handle = frozenset(call.made)
+            kind = operation.kind or UnitKind.CALLBACK
+            yield Unit(kind, _name(program, entries, call), entries, handle, call, (call,), operation.daemon)
+        elif operation.does is Does.MAKE and call.made:
+            for obj in sorted(call.made):
+                model = state.model_of(state.solver.objects[obj])
+                if model is None or model.unit is None or obj != call.subject:
+                    continue
+                entries = _entries(state, call)
+                started = tuple(a.call for a in program.on(obj) if a.does in (Does.SPAWN, Does.ARM))
+                spawns = (call, *started) if model.starts else started
+                yield Unit(model.unit, _name(program, entries, call), entries, frozenset({obj}), call, spawns, _daemon(state, call, model, obj))
+    grouped = (c for c in sorted(state.library.values(), key=order) if c.operation.does in (Does.JOIN, Does.WAIT, Does.SHIELD) and c.entries)
+    for call in grouped:
+        entries = _entries(state, call)
+        if entries and call.operation.runs is None:
+            yield Unit(call.operation.kind or UnitKind.TASK, _name(program, entries, call), entries, frozenset(), call, (call,), False)
+
+
+def _entries(state: State, call: LibraryCall) -> tuple[FunctionId, ...]:
+    return tuple(sorted({f for obj in call.entries for f in functions_of(state, obj)}))
+
+
+def _name(program: Program, entries: tuple[FunctionId, ...], call: LibraryCall) -> str:
+    return ", ".join(program.node(entry).qualname for entry in entries[:3]) or call.name.rpartition(".")[2]
+
+
+def _daemon(state: State, call: LibraryCall, model: TypeModel, obj: int) -> bool:
+    """`daemon=True` in the constructor, the class body, or assigned before the start."""
+    if isinstance(model.daemon, bool):
+        return model.daemon
+    if model.daemon is None:
+        return False
+    for made in state.constructed.get(obj, [call]):
+        if _is_true(made.given.get(model.daemon)):
+            return True
+    return any(
+        load.name in (model.daemon, "daemon") and load.value is not None and _is_true(load.constant) and obj in state.solver.held(load.base)
+        for load in state.loads
+    )
+
+
+def _is_true(expression: ir.Expr | None) -> bool:
+    return isinstance(expression, ir.Constant) and expression.kind == "bool" and expression.text == "True"
+

@@ -1,0 +1,189 @@
+"""Which names a body binds, and which variable a name in a body means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from leaklint import ir
+
+
+def bound_names(body: Iterable[ir.Stmt], summary: ir.Summary) -> Iterator[str]:
+    """Every name that the statements of one body bind, nested blocks included, nested functions and classes not."""
+    for stmt in body:
+        match stmt:
+            case ir.Bind(targets=targets):
+                for target in targets:
+                    yield from target_names(target)
+            case ir.Declare(target=target) | ir.Augment(target=target):
+                yield from target_names(target)
+            case ir.Import(names=names):
+                for imported in names:
+                    if imported.local != "*":
+                        yield imported.local
+            case ir.DefineFunction(function=index):
+                yield summary.functions[index].name
+            case ir.DefineClass(cls=index):
+                yield summary.classes[index].name
+            case ir.For(target=target):
+                yield from target_names(target)
+            case ir.With(items=items):
+                for item in items:
+                    if item.target is not None:
+                        yield from target_names(item.target)
+            case ir.Match(cases=cases):
+                for matched in cases:
+                    yield from matched.binds
+            case ir.Try(handlers=handlers):
+                for handler in handlers:
+                    if handler.name:
+                        yield handler.name
+            case _:
+                pass
+        for block in blocks(stmt):
+            yield from bound_names(block, summary)
+        for expression in expressions(stmt):
+            for part in subexpressions(expression):
+                match part:
+                    case ir.Walrus(target=target):
+                        yield target.id
+                    case ir.Comprehension(clauses=clauses):
+                        for clause in clauses:
+                            yield from target_names(clause.target)
+                    case _:
+                        pass
+
+
+def scope_names(body: Iterable[ir.Stmt], kind: str) -> Iterator[str]:
+    """The names that the body declares `global` or `nonlocal`."""
+    for stmt in body:
+        if isinstance(stmt, ir.Scope) and stmt.kind == kind:
+            yield from stmt.names
+        for block in blocks(stmt):
+            yield from scope_names(block, kind)
+
+
+def target_names(target: ir.Expr) -> Iterator[str]:
+    match target:
+        case ir.Name(id=name):
+            yield name
+        case ir.Display(items=items):
+            for item in items:
+                yield from target_names(item)
+        case ir.Starred(value=value):
+            yield from target_names(value)
+        case _:
+            pass
+
+
+def blocks(stmt: ir.Stmt) -> tuple[tuple[ir.Stmt, ...], ...]:
+    """The nested blocks of a statement, in source order."""
+    match stmt:
+        case ir.Branch() | ir.While() | ir.For():
+            return (stmt.body, stmt.orelse)
+        case ir.Try():
+            return (stmt.body, *(h.body for h in stmt.handlers), stmt.orelse, stmt.final)
+        case ir.With():
+            return (stmt.body,)
+        case ir.Match():
+            return tuple(case.body for case in stmt.cases)
+        case _:
+            return ()
+
+
+def expressions(stmt: ir.Stmt) -> Iterator[ir.Expr]:
+    """The expressions that a statement itself evaluates, in the order of evaluation; those of nested blocks not."""
+    match stmt:
+        case ir.Bind(targets=targets, value=value):
+            yield value
+            yield from targets
+        case ir.Augment(target=target, value=value):
+            yield target
+            yield value
+        case ir.Evaluate(value=value):
+            yield value
+        case ir.Return(value=value):
+            if value is not None:
+                yield value
+        case ir.Raise(exception=exception, cause=cause):
+            yield from (e for e in (exception, cause) if e is not None)
+        case ir.Assert(test=test, message=message):
+            yield test
+            if message is not None:
+                yield message
+        case ir.Delete(targets=targets):
+            yield from targets
+        case ir.Branch(test=test) | ir.While(test=test):
+            yield test
+        case ir.For(iterable=iterable, target=target):
+            yield iterable
+            yield target
+        case ir.With(items=items):
+            for item in items:
+                yield item.context
+                if item.target is not None:
+                    yield item.target
+        case ir.Match(subject=subject, cases=cases):
+            yield subject
+            for case in cases:
+                yield from case.tests
+                if case.guard is not None:
+                    yield case.guard
+        case ir.Try(handlers=handlers):
+            for handler in handlers:
+                if handler.type is not None:
+                    yield handler.type
+        case _:
+            pass
+
+
+def parts(expression: ir.Expr) -> tuple[ir.Expr, ...]:
+    """The direct subexpressions, in the order of evaluation."""
+    match expression:
+        case ir.Attribute(base=base):
+            return (base,)
+        case ir.Call(function=function, arguments=arguments):
+            return (function, *(a.value for a in arguments))
+        case ir.Await(value=value) | ir.Starred(value=value):
+            return (value,)
+        case ir.Walrus(target=target, value=value):
+            return (value, target)
+        case ir.Yield(value=value):
+            return () if value is None else (value,)
+        case ir.Display(items=items) | ir.Template(parts=items):
+            return items
+        case ir.Mapping(items=pairs):
+            return tuple(e for key, value in pairs for e in (key, value) if e is not None)
+        case ir.Comprehension(key=key, element=element, clauses=clauses):
+            inner: list[ir.Expr] = []
+            for clause in clauses:
+                inner += (clause.iterable, clause.target, *clause.conditions)
+            return (*inner, *((key,) if key is not None else ()), element)
+        case ir.Subscript(base=base, index=index):
+            return (base, index)
+        case ir.Slice(lower=lower, upper=upper, step=step):
+            return tuple(e for e in (lower, upper, step) if e is not None)
+        case ir.Operation(operands=operands):
+            return operands
+        case ir.Comparison(left=left, rights=rights):
+            return (left, *rights)
+        case ir.Choice(test=test, then=then, otherwise=otherwise):
+            return (test, then, otherwise)
+        case _:
+            return ()
+
+
+def subexpressions(expression: ir.Expr) -> Iterator[ir.Expr]:
+    """The expression and all below it, parents first; lambda bodies are functions of their own and left out."""
+    todo = [expression]
+    while todo:
+        one = todo.pop()
+        yield one
+        todo.extend(reversed(parts(one)))
+
+
+def walk(body: Iterable[ir.Stmt]) -> Iterator[ir.Stmt]:
+    """Every statement of a body, nested blocks included, in source order."""
+    for stmt in body:
+        yield stmt
+        for block in blocks(stmt):
+            yield from walk(block)

@@ -1,0 +1,12 @@
+"""The report as one JSON object; the structs of `leaklint.finding` are its schema, field order included."""
+
+from __future__ import annotations
+
+import msgspec
+
+from leaklint.finding import Report
+
+
+def encode(report: Report) -> bytes:
+    """UTF-8, indented, with a final newline."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
