@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,16 +32,19 @@ def run(paths: Sequence[str], settings: Settings, *, progress: Progress | None =
     that counts in its place, whether there is such a file or not. Raises LeaklintError for a mistake of the user."""
     sources, unread = find(paths, settings, stdin[0] if stdin else None)
     files, vanished = _contents(sources, stdin)
+    hashes = {source: key_of(content) for source, content in files.items()}
     cache = _cache(settings)
-    key = _report_key(files, (*unread, *vanished), settings)
+    key = _report_key(hashes, (*unread, *vanished), settings)
     if (kept := load_report(cache, key)) is not None:
         return msgspec.msgpack.decode(kept, type=Report)
 
     catalog = _catalog(settings)
-    modules, crashed = _lower(files, cache, settings.jobs, progress)
+    modules, crashed = _modules(files, hashes, cache, settings.jobs, progress)
     findings = _findings(modules, catalog, settings, {source.path: source.real for source in files})
-    report = Report(__version__, len(modules), findings, tuple(sorted((*unread, *vanished, *crashed), key=lambda error: error.path)))
-    save_report(cache, key, msgspec.msgpack.encode(report))
+    errors = sorted((*unread, *vanished, *crashed), key=lambda error: (error.path, error.message))
+    report = Report(__version__, len(modules), findings, tuple(errors))
+    if not crashed:  # for want of memory, perhaps: worth another attempt
+        save_report(cache, key, msgspec.msgpack.encode(report))
     return report
 
 
@@ -67,22 +69,23 @@ def _catalog(settings: Settings) -> Catalog:
     return catalog
 
 
-def _lower(files: Mapping[Source, bytes], cache: Cache, jobs: int, progress: Progress | None) -> tuple[list[Module], list[FileError]]:
+def _modules(
+    files: Mapping[Source, bytes], hashes: Mapping[Source, bytes], cache: Cache, jobs: int, progress: Progress | None
+) -> tuple[list[Module], list[FileError]]:
     """The modules, and the files on which the parser died."""
     from leaklint.workers import lower_all
 
-    keys = {source: key_of(content) for source, content in files.items()}
-    summaries = load_summaries(cache, keys.values())
-    missing = {keys[source]: content for source, content in files.items() if keys[source] not in summaries}
+    summaries = load_summaries(cache, hashes.values())
+    missing = {hashes[source]: content for source, content in files.items() if hashes[source] not in summaries}
     fresh = zip(missing, lower_all(list(missing.values()), jobs, progress), strict=True)
     lowered = {key: summary for key, summary in fresh if summary is not None}
     save_summaries(cache, lowered)
     summaries |= lowered
     decode = msgspec.msgpack.Decoder(Summary).decode
     modules = [
-        Module(source.module, source.path, source.is_package, decode(summaries[key])) for source, key in keys.items() if key in summaries
+        Module(source.module, source.path, source.is_package, decode(summaries[key])) for source, key in hashes.items() if key in summaries
     ]
-    crashed = [FileError(source.path, "the parser crashed on it") for source, key in keys.items() if key not in summaries]
+    crashed = [FileError(source.path, "the parser crashed on it") for source, key in hashes.items() if key not in summaries]
     return modules, crashed
 
 
@@ -108,15 +111,14 @@ def _cache(settings: Settings) -> Cache:
 def _stamp() -> str:
     from importlib.metadata import version
 
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return cache_stamp([str(SUMMARY_VERSION), __version__, version("libcst"), version("networkx"), python])
+    return cache_stamp([str(SUMMARY_VERSION), __version__, version("libcst"), version("networkx"), sys.version])
 
 
-def _report_key(files: Mapping[Source, bytes], errors: Sequence[FileError], settings: Settings) -> bytes:
+def _report_key(hashes: Mapping[Source, bytes], errors: Sequence[FileError], settings: Settings) -> bytes:
     """A hash of all that a report depends on, but for the versions, which are in the stamp of the cache."""
     from leaklint.catalog import catalog_digest
 
     rules = catalog_digest([Path(folder) for folder in settings.extend_rules], settings.models)
     chosen = msgspec.structs.replace(settings, jobs=0, cache=True, cache_dir=None, given=frozenset())
-    names = [(source.path, source.real, source.module, source.is_package, key_of(content)) for source, content in files.items()]
-    return hashlib.sha256(msgspec.msgpack.encode((rules, chosen, names, errors))).digest()
+    files = [(source.path, source.real, source.module, source.is_package, content) for source, content in hashes.items()]
+    return key_of(msgspec.msgpack.encode((rules, chosen, files, errors)))

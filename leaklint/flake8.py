@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import ClassVar
 
@@ -70,10 +71,8 @@ class Plugin:
             with open(file, "rb") as stream:
                 cls.outcome = msgspec.json.decode(stream.read(), type=Outcome)
             return
-        try:
+        with _mistakes_told():
             cls.outcome = _run([path for path in paths or ["."] if path != "-"])
-        except LeaklintError as mistake:
-            raise ExecutionError(f"leaklint: error: {mistake}") from None
         _leave(cls.outcome)
 
     def run(self) -> Iterator[Result]:
@@ -86,9 +85,19 @@ class Plugin:
 
     def _alone(self, file: str) -> Outcome:
         """A run over the text that flake8 has, standard input or a file that only flake8 takes for Python, within this process."""
-        options = settings.override(settings.load([file]), {"jobs": 1})
-        report = engine.run([], options, stdin=(self.filename, "".join(self.lines).encode()))
+        with _mistakes_told():
+            options = settings.override(settings.load([file]), {"jobs": 1})
+            report = engine.run([], options, stdin=(self.filename, "".join(self.lines).encode()))
         return Outcome((file,), {file: report.findings})
+
+
+@contextmanager
+def _mistakes_told() -> Iterator[None]:
+    """flake8 prints an ExecutionError without a traceback."""
+    try:
+        yield
+    except LeaklintError as mistake:
+        raise ExecutionError(f"leaklint: error: {mistake}") from None
 
 
 def _is_wanted(options: argparse.Namespace) -> bool:

@@ -15,7 +15,8 @@ from leaklint.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`path` is shown: as given, with `/`; `real` is absolute and free of symlinks. `module` is dotted and unique in a run."""
+    """`path` is shown: as given, with `/`; `real` is absolute and free of symlinks. `module` is dotted, or
+    `real` where nobody can import the file; unique in a run."""
 
     path: str
     real: str
@@ -47,7 +48,7 @@ def find(paths: Iterable[str], settings: Settings, unsaved: str | None = None) -
             errors.append(FileError(_shown(path), "broken symbolic link"))
     if unsaved is not None:
         found[os.path.realpath(unsaved)] = _shown(unsaved)
-    return _named(found, [folder.real for folder in folders]), tuple(sorted(errors, key=lambda error: (error.path, error.message)))
+    return _named(found, [folder.real for folder in folders]), tuple(sorted(set(errors), key=lambda error: (error.path, error.message)))
 
 
 def read(source: Source) -> bytes | FileError:
@@ -112,11 +113,11 @@ def _walk(
                 links.append(_Folder(path, os.path.realpath(real)))
             elif is_folder:
                 pending.append((_Folder(path, real), rules))
-            elif not os.path.exists(real):
+            elif is_link and not os.path.exists(real):
                 errors.append(FileError(path, "broken symbolic link"))
-            elif is_link:
+            elif is_link and os.path.isfile(real):
                 linked.setdefault(os.path.realpath(real), path)
-            else:
+            elif entry.is_file(follow_symlinks=False):  # a pipe or a socket would keep us waiting
                 found[real] = path
     for real, path in linked.items():
         found.setdefault(real, path)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +23,7 @@ WORTH_A_PROCESS = 200_000
 
 _CHUNKS_PER_PROCESS = 8
 _SMALLEST_CHUNK = 60_000
+_LARGEST_CHUNK = 200_000  # what is begun is finished when the user interrupts: that must not take long
 
 
 def lower_all(contents: Sequence[bytes], jobs: int, progress: Progress | None = None) -> list[bytes | None]:
@@ -54,11 +55,15 @@ def _elsewhere(contents: Sequence[bytes], processes: int, report: Progress) -> l
     from concurrent.futures.process import BrokenProcessPool
 
     summaries: list[bytes | None] = [None] * len(contents)
-    chunks = _chunks(contents, processes)
     unfinished: list[int] = []
     done = 0
     with _pool(processes) as pool:
-        futures = {pool.submit(_lower_chunk, [contents[index] for index in chunk]): chunk for chunk in chunks}
+        futures = {}
+        for chunk in _chunks(contents, processes):
+            try:
+                futures[pool.submit(_lower_chunk, [contents[index] for index in chunk])] = chunk
+            except BrokenProcessPool:
+                unfinished += chunk
         for future in as_completed(futures):
             chunk = futures[future]
             try:
@@ -93,7 +98,8 @@ def _one_by_one(contents: Sequence[bytes], indices: Sequence[int]) -> Iterator[t
 def _chunks(contents: Sequence[bytes], processes: int) -> list[list[int]]:
     """Indices of neighbours, some `_CHUNKS_PER_PROCESS` lots of equal size for each process; the largest lot first, so that none is
     begun when all others are done."""
-    enough = max(_SMALLEST_CHUNK, sum(map(len, contents)) // (processes * _CHUNKS_PER_PROCESS))
+    share = sum(map(len, contents)) // (processes * _CHUNKS_PER_PROCESS)
+    enough = min(max(share, _SMALLEST_CHUNK), _LARGEST_CHUNK)
     chunks: list[list[int]] = []
     size = enough
     for index, content in enumerate(contents):
@@ -111,30 +117,21 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    import leaklint.lower  # noqa: F401  # before the fork, for all of them
-
     method = "fork" if sys.platform == "linux" and threading.active_count() == 1 else "spawn"
-    pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context(method))
+    if method == "fork":
+        import leaklint.lower.parsing  # noqa: F401  # the parser, which takes longer to import than a small project to lower
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context(method), _leave_interrupts_to_the_parent)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 
 
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _lower_chunk(contents: Sequence[bytes]) -> list[bytes]:
     from leaklint.lower import lower
 
-    with _collector_off():
-        return [msgspec.msgpack.encode(lower(content)) for content in contents]
-
-
-@contextmanager
-def _collector_off() -> Iterator[None]:
-    """Syntax trees are many objects without cycles: collecting finds nothing and takes a third of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
+    return [msgspec.msgpack.encode(lower(content)) for content in contents]

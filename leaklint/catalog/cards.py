@@ -97,8 +97,8 @@ def _check_names(place: Place, matter: _FrontMatter, path: Path) -> None:
         raise place.at("name").error(f"{matter.name!r} must be small words joined by `-`")
     if path.name != f"{matter.code}-{matter.name}.md":
         raise place.at("name").error(f"the file must be called {matter.code}-{matter.name}.md")
-    if "default" not in matter.messages:
-        raise place.at("messages").error("the variant `default` is missing")
+    if not matter.messages:
+        raise place.at("messages").error("at least one message is wanted, such as `default`")
     for variant in matter.mends:
         if variant not in matter.messages:
             raise place.at("mends").at(variant).error("no message has this variant")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import TypeVar
 
 import msgspec
@@ -68,9 +68,12 @@ def closest(given: str, choices: Iterable[str]) -> str | None:
 def _members(wanted: type[object], key: str) -> tuple[str, ...]:
     """The values of the enum that `wanted`, or its field `key`, is."""
     if not key:
-        return tuple(member.value for member in wanted) if issubclass(wanted, Enum) else ()
+        return _values(wanted)
     for field in msgspec.structs.fields(wanted):  # type: ignore[arg-type]  # only a Struct gives a problem with a key
         if field.encode_name == key:
-            choices = (field.type, *getattr(field.type, "__args__", ()))
-            return tuple(member.value for choice in choices if isinstance(choice, type) and issubclass(choice, Enum) for member in choice)
+            return tuple(value for choice in (field.type, *getattr(field.type, "__args__", ())) for value in _values(choice))
     return ()
+
+
+def _values(kind: object) -> tuple[str, ...]:
+    return tuple(member.value for member in kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else ()

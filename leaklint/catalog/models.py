@@ -17,6 +17,7 @@ Table = Mapping[str, object]
 Value = TypeVar("Value")
 
 _OPERATION_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(Operation))
+_CAPACITY_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(Capacity))
 _GIVES = frozenset(Gives)
 _PLAIN_KINDS = frozenset({Kind.VALUE, Kind.STACK})
 _STARTS = frozenset({Does.SPAWN, Does.SUBMIT, Does.ARM, Does.REGISTER, Does.RUN})
@@ -43,7 +44,7 @@ class ModelTables:
         for name, table in document.items():
             place = Place(file, name)
             if not isinstance(table, Mapping):
-                raise place.error("a table, such as { does = \"spawn\", … }, must stand here")
+                raise place.error('a table, such as { does = "spawn", … }, must stand here')
             if name == "aliases":
                 aliases.update((alias, (file, _string(place.at(alias), target))) for alias, target in table.items())
             elif name == "inert":
@@ -138,6 +139,7 @@ def _build_type(name: str, tables: ModelTables, types: dict[str, TypeModel], bel
         kind = ancestor.kind
     if "is" in table:
         kind = place.at("is").convert(table["is"], Kind)
+    _check_capacity_keys(place, table)
     instance = place.convert(own, _Instance)
     _check_instance(place, instance)
     constructor = frozenset(_plain(instance.init)) | frozenset(instance.keyword_only)
@@ -188,6 +190,7 @@ def _check_instance(place: Place, instance: _Instance) -> None:
 def _operation(place: Place, table: Table, constructor: frozenset[str]) -> Operation:
     """`constructor` are the parameters of the type whose method this is: `subject` may name one of these too."""
     place.known_keys(table, _OPERATION_KEYS)
+    _check_capacity_keys(place, table)
     operation = place.convert(table, Operation)
     parameters = (*_plain(operation.params), *operation.keyword_only)
     for key, name in _parameters_named(operation):
@@ -238,6 +241,11 @@ def _check_returns(place: Place, operation: Operation, types: Mapping[str, TypeM
 def _check_type(place: Place, name: str, types: Mapping[str, TypeModel]) -> None:
     if name not in types:
         raise place.error(expected(f"no model describes the type {name!r}", name, (*types, *_GIVES)))
+
+
+def _check_capacity_keys(place: Place, table: Table) -> None:
+    if isinstance(capacity := table.get("capacity"), Mapping):
+        place.at("capacity").known_keys(capacity, _CAPACITY_KEYS)
 
 
 def _plain(parameters: Iterable[str]) -> tuple[str, ...]:

@@ -73,4 +73,11 @@ def _page(card: Card) -> Iterator[str]:
         yield ""
         yield "Mend:"
         yield ""
-        yield from (f"    {mend}" for mend in dict.fromkeys(card.mends.values()))
+        yield from dict.fromkeys(f"    {_named(mend)}" for mend in card.mends.values())
+
+
+def _named(template: str) -> str:
+    """The names of the facts where a finding has the facts."""
+    from leaklint.catalog.cards import template_fields
+
+    return template.format_map({name: name for name in template_fields(template)})

@@ -25,7 +25,7 @@ def text(value: str) -> Constant:
 
 
 def is_bytes(literal: str) -> bool:
-    return literal[0] in "bB" or literal[1] in "bB"
+    return literal[0] in "bB" or (literal[0] in "rR" and literal[1] in "bB")
 
 
 def string(literal: str) -> Constant:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from leaklint import ir
-from leaklint.lower.outline_expressions import OPERATORS, OutlineWalk, expression, items, keywords, optional, parameters
+from leaklint.lower.outline_expressions import OPERATORS, OutlineWalk, argument, expression, items, optional, parameters
 from leaklint.lower.walk import Place, TooDeepError, whole
 
 _YIELD = re.compile(r"\byield\b")
@@ -140,7 +140,7 @@ def _class(walk: _Outline, node: ast.ClassDef) -> ir.Stmt:
     at = walk.span(node)
     decorators = items(walk, node.decorator_list)
     bases = items(walk, node.bases)
-    arguments = tuple(keywords(walk, node.keywords))
+    arguments = tuple([argument(walk, keyword) for keyword in node.keywords])
     qualname = place.prefix + node.name
     walk.place = Place(place.function, index, f"{qualname}.")
     body = tuple(_scope_body(walk, node.body))

@@ -12,9 +12,10 @@ from typing import Any
 
 from leaklint import ir
 from leaklint.lower import literals
+from leaklint.lower.nesting import STRING
 from leaklint.lower.walk import MAX_DEPTH, Place, TooDeepError, Walk
 
-_ONE_BYTES = re.compile(r"""[bBrR]{1,2}(?:\"\"\"(?:[^"\\]|\\.|"(?!""))*\"\"\"|'''(?:[^'\\]|\\.|'(?!''))*'''|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""", re.S)
+_ONE_BYTES = re.compile(rf"[bBrR]{{1,2}}(?:{STRING})", re.VERBOSE | re.DOTALL)
 
 
 class OutlineWalk(Walk):
@@ -68,8 +69,12 @@ def items(walk: OutlineWalk, nodes: Iterable[ast.AST]) -> tuple[ir.Expr, ...]:
     return tuple([expression(walk, node) for node in nodes])
 
 
-def keywords(walk: OutlineWalk, nodes: Iterable[ast.keyword]) -> list[ir.Argument]:
-    return [ir.Argument(expression(walk, node.value), node.arg, 0 if node.arg else 2) for node in nodes]
+def argument(walk: OutlineWalk, node: ast.expr | ast.keyword) -> ir.Argument:
+    if isinstance(node, ast.keyword):
+        return ir.Argument(expression(walk, node.value), node.arg, 0 if node.arg else 2)
+    if isinstance(node, ast.Starred):
+        return ir.Argument(expression(walk, node.value), None, 1)
+    return ir.Argument(expression(walk, node))
 
 
 def parameters(walk: OutlineWalk, node: ast.arguments) -> tuple[ir.Parameter, ...]:
@@ -123,11 +128,14 @@ def _call(walk: OutlineWalk, node: ast.Call) -> ir.Expr:
     at = walk.span(node)
     site = walk.site()
     function = expression(walk, node.func)
-    arguments = [
-        ir.Argument(expression(walk, arg.value), None, 1) if isinstance(arg, ast.Starred) else ir.Argument(expression(walk, arg))
-        for arg in node.args
-    ]
-    return ir.Call(function, (*arguments, *keywords(walk, node.keywords)), at, site)
+    return ir.Call(function, tuple([argument(walk, arg) for arg in _in_order(node)]), at, site)
+
+
+def _in_order(node: ast.Call) -> Sequence[ast.expr | ast.keyword]:
+    """`f(key=1, *rest)`: `ast` puts `*rest` before the keyword, the source does not."""
+    if not node.keywords or not any(isinstance(arg, ast.Starred) for arg in node.args):
+        return [*node.args, *node.keywords]
+    return sorted([*node.args, *node.keywords], key=lambda arg: (arg.lineno, arg.col_offset))
 
 
 def _await(walk: OutlineWalk, node: ast.Await) -> ir.Expr:

@@ -15,10 +15,10 @@ def tests(walk: TreeWalk, pattern: cst.CSTNode) -> Iterator[ir.Expr]:
     match pattern:
         case cst.MatchValue(value) | cst.MatchSingleton(value):
             yield expression(walk, value)
-        case cst.MatchClass(cls, patterns, keywords):
+        case cst.MatchClass(cls):
             yield expression(walk, cls)
-            for element in (*patterns, *keywords):
-                yield from tests(walk, element.value if isinstance(element, cst.MatchSequenceElement) else element.pattern)
+            for inner in _inner(pattern):
+                yield from tests(walk, inner)
         case cst.MatchMapping(elements):
             for item in elements:
                 yield expression(walk, item.key)
@@ -31,8 +31,8 @@ def tests(walk: TreeWalk, pattern: cst.CSTNode) -> Iterator[ir.Expr]:
 def captures(pattern: cst.CSTNode | None) -> Iterator[str]:
     """The names that the pattern binds; an alternative repeats those of the one before it and is not asked."""
     match pattern:
-        case cst.MatchAs(inner, name):
-            yield from captures(inner)
+        case cst.MatchAs(aliased, name):
+            yield from captures(aliased)
             if name is not None:
                 yield name.value
         case cst.MatchStar(name):
@@ -66,11 +66,11 @@ def is_irrefutable(pattern: cst.CSTNode | None) -> bool:
 
 def _inner(pattern: cst.CSTNode) -> Iterator[cst.CSTNode]:
     match pattern:
-        case cst.MatchAs(inner):
-            if inner is not None:
-                yield inner
-        case cst.MatchOr(patterns):
-            for alternative in patterns:
+        case cst.MatchAs(aliased):
+            if aliased is not None:
+                yield aliased
+        case cst.MatchOr(alternatives):
+            for alternative in alternatives:
                 yield alternative.pattern
         case cst.MatchSequence():
             for element in pattern.patterns:

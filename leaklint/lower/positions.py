@@ -41,6 +41,7 @@ class Positions:
         """The same with the innermost parentheses, which belong to a generator expression and to a tuple."""
         first, last = self._extents[id(node)]
         tokens = self._tokens
+        first -= 1
         while tokens[first] != "(":
             first -= 1
         while tokens[last] != ")":
@@ -77,16 +78,18 @@ class _Pass(CodegenState):
         self.wanted: cst.CSTNode | None = None
         self.nothing = nullcontext()
         # These three are called for every token and every node: built-in functions in their place halve the cost of the pass.
-        self.add_token = self.tokens.append  # type: ignore[method-assign]
+        self.add_token = self.tokens.append  # type: ignore[method-assign, assignment]
         self.before_codegen = self.after_codegen = id  # type: ignore[method-assign, assignment]
 
-    def record_syntactic_position(
+    def record_syntactic_position(  # type: ignore[override]
         self, node: cst.CSTNode, *, start_node: cst.CSTNode | None = None, end_node: cst.CSTNode | None = None
     ) -> AbstractContextManager[None]:
         if type(node) not in _LOCATED and node is not self.wanted:
             return self.nothing
         if type(node) is cst.WithItem:
             self.wanted = node.item
+        elif type(node) is cst.SimpleStatementLine or type(node) is cst.SimpleStatementSuite:
+            end_node = None  # a semicolon at the end belongs to the body, as it does for `ast`
         return _Extent(self, node, end_node)
 
 

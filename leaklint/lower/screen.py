@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import re
 
-_MODULES = "asyncio|concurrent|anyio|trio|janus|selectors|sched|socket|atexit|gevent|twisted|multiprocessing"
+_MODULES = r"asyncio|concurrent|anyio|trio|janus|selectors|sched\b|socket|atexit|gevent|twisted|multiprocessing"
 _PRIMITIVES = (
-    r"[tT]hread|[qQ]ueue\b|Executor\b|Lock\b|Semaphore\b|Condition\b|Barrier\b|Timer\b|Future\b|TaskGroup|[nN]ursery|CancelScope"
-    r"|CancelledError|Event\(\)"
+    r"thread|Thread|queue\b|Queue\b|Executor\b|Lock\b|Semaphore\b|Condition\b|Barrier\b|Timer\b|Future\b|TaskGroup|nursery|Nursery"
+    r"|CancelScope|CancelledError|Event\(\)"
 )
 _VERBS = (
     r"create_task|background_task|ensure_future|call_later|call_at\b|call_soon|start_soon|put_nowait|get_nowait|run_in_executor|run_sync"
     r"|add_done_callback|create_future|task_done|wait_for|gather|memory_object_stream|memory_channel"
 )
 _METHODS = r"\.(?:acquire|release|cancel|shutdown|aclose)\b|\.(?:join|set|wait|start|stop|close)\(\)|while (?:True|1)\b"
-_MEMORY = r"deepcopy|memoryview|ExitStack|finalize\(|lru_cache|fetchall|readlines"
+_MEMORY = r"deepcopy|memoryview|ExitStack|finalize\(|lru_cache|fetchall|readlines|ClientSession|create_connection"
 
+# Every alternative begins with a letter, not a class of letters: then the engine skips at once what begins none of them.
 _WORDS = re.compile("|".join((_MODULES, _PRIMITIVES, _VERBS, _METHODS, _MEMORY)).encode())
 
 

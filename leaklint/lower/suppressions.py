@@ -22,7 +22,7 @@ def find(text: str) -> tuple[Suppression, ...]:
     Comments are told from strings by their tokens alone, so that a file that does not parse keeps its suppressions and every
     version of Python finds the same.
     """
-    if _MENTION.search(text) is None:
+    if "leaklint:" not in text and "noqa" not in text.lower():
         return ()
     found: list[Suppression] = []
     for match in _COMMENT.finditer(text):
@@ -44,10 +44,10 @@ def _read(comment: str, at: Span, is_alone: bool) -> Iterator[Suppression]:
         is_broken = reason.startswith("[") if match["codes"] is None else not codes
         if not is_broken:
             yield Suppression("leaklint", codes, match["file"] is not None, reason.lstrip("-–—: "), at)
-    if is_alone and (match := _NOQA_FILE.match(comment)):
-        yield from _noqa(match["codes"], True, at)
-    elif match := _NOQA.search(comment):
-        yield from _noqa(match["codes"], False, at)
+    if is_alone and (whole_file := _NOQA_FILE.match(comment)):
+        yield from _noqa(whole_file["codes"], True, at)
+    elif line := _NOQA.search(comment):
+        yield from _noqa(line["codes"], False, at)
 
 
 def _noqa(listed: str | None, whole_file: bool, at: Span) -> Iterator[Suppression]:

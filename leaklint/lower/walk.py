@@ -57,7 +57,8 @@ class Walk:
         )  # fmt: skip
         functions = tuple(function for function in self.functions if function is not None)
         classes = tuple(cls for cls in self.classes if cls is not None)
-        assert len(functions) == len(self.functions) and len(classes) == len(self.classes)
+        assert len(functions) == len(self.functions)
+        assert len(classes) == len(self.classes)
         return ir.Summary(functions, classes, (), None, is_outline, starts_program)
 
 

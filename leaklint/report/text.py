@@ -59,9 +59,10 @@ def _finding(finding: Finding, lines_of: LinesOf, color: bool) -> Iterator[str]:
     def quote(path: str, line: int) -> Iterator[str]:
         """The source line, once for each finding."""
         lines = lines_of(path)
-        if (path, line) not in quoted and 0 < line <= len(lines):
+        text = lines[line - 1].strip() if 0 < line <= len(lines) else ""
+        if text and (path, line) not in quoted:
             quoted.add((path, line))
-            yield f"{INDENT}{INDENT}{paint(f'{line:>{margin}} |', Ink.DIM, color)} {lines[line - 1].strip()}".rstrip()
+            yield f"{INDENT}{INDENT}{paint(f'{line:>{margin}} |', Ink.DIM, color)} {text}"
 
     if (finding.path, finding.line) not in {(step.path, step.line) for step in steps}:
         yield from quote(finding.path, finding.line)

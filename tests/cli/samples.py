@@ -11,7 +11,7 @@ from leaklint.settings import Settings
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
-BROKEN = "def f(:\n"
+BROKEN = "x = = 1\n"
 IDLE = "x = 1  # leaklint: ignore[LK101]\n"
 
 

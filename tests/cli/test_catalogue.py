@@ -32,6 +32,7 @@ def test_explain_by_code_and_by_name(over: Over) -> None:
         assert card.prose in page
         for program in (*card.leaks, *card.fixed):
             assert program.splitlines()[0] in page
+        assert not card.mends or "{" not in page.rpartition("\nMend:\n")[2]
         assert over(CLEAN, "explain", card.name).stdout == page
         assert over(CLEAN, "explain", card.code.lower()).stdout == page
 

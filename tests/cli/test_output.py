@@ -33,7 +33,7 @@ def test_text_is_the_line_the_trace_the_witness_and_the_mend(over: Over) -> None
 
 def test_without_a_trace_the_line_itself_is_quoted(over: Over) -> None:
     bare = Report("1.2", 1, (replaced(trace=(), witness=()),), ())
-    assert over(bare).stdout.splitlines()[1:] == ["        5 | queue.put(1)"]
+    assert over(bare, ".").stdout.splitlines()[1:] == ["        5 | queue.put(1)"]
 
 
 def test_flake8_lines_are_the_first_lines(over: Over) -> None:

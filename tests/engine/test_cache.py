@@ -78,7 +78,9 @@ def flipped(content: bytes) -> bytes:
     return content[:-1] + bytes([content[-1] ^ 1])
 
 
-@pytest.mark.parametrize("damage", [lambda _: b"", lambda _: b"\xff" * 100, lambda content: content[:-2], flipped, lambda content: content[5:]])
+@pytest.mark.parametrize(
+    "damage", [lambda _: b"", lambda _: b"\xff" * 100, lambda content: content[:-2], flipped, lambda content: content[5:]]
+)
 def test_damage_is_a_miss(cache: Cache, damage: Callable[[bytes], bytes]) -> None:
     save_summaries(cache, {KEYS[0]: b"zero"})
     save_report(cache, KEYS[0], b"report")

@@ -234,15 +234,18 @@ print(json.dumps([to_builtins(report), [name for name in heavy if name in sys.mo
 
 
 def test_an_unchanged_run_imports_no_parser_and_no_graph(write: Write) -> None:
-    write({"a.py": "import asyncio\n\n\nasync def main():\n    asyncio.create_task(main())\n", "b.py": "def :\n"})
+    """In processes of their own, with the real analysis."""
+    source = "import asyncio\n\n\nasync def main():\n    await asyncio.Queue().get()  # leaklint: ignore[LK001]\n"
+    write({"a.py": source, "b.py": "def :\n", "pyproject.toml": '[tool.leaklint]\nselect = ["LK0"]\n'})
     environment = {**os.environ, "PYTHONPATH": str(Path(leaklint.__file__).parent.parent)}
 
-    def outcome() -> tuple[object, list[str]]:
+    def outcome() -> tuple[dict[str, object], list[str]]:
         done = subprocess.run([sys.executable, "-c", SECOND_RUN], env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         report, heavy = json.loads(done.stdout)
         return report, heavy
 
     cold, imported = outcome()
+    assert [(finding["path"], finding["code"]) for finding in cold["findings"]] == [("a.py", "LK002"), ("b.py", "LK001")]  # type: ignore[attr-defined, index]
     assert "libcst" in imported
     assert outcome() == (cold, [])

@@ -180,6 +180,13 @@ def test_names_that_are_not_text_can_be_shown(project: Path) -> None:
     assert msgspec.json.encode(source.module) == b'"caf\\\\xe9"'
 
 
+def test_pipes_are_no_files(project: Path, write: Write) -> None:
+    write("a.py")
+    os.mkfifo("pipe.py")
+    (project / "link.py").symlink_to("pipe.py")
+    assert found(".") == ["a.py"]
+
+
 def test_an_unsaved_file_is_one_of_them(write: Write) -> None:
     write("pkg/__init__.py", "pkg/a.py")
     sources, _ = find(["pkg"], Settings(), unsaved="./pkg/new.py")

@@ -13,11 +13,12 @@ FILES = [b"leak()\n" * (number * 37 % 101 + 1) for number in range(200)]
 
 
 @pytest.fixture(autouse=True)
-def _cheap(analysis: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaklint.workers, "WORTH_A_PROCESS", 1)
     monkeypatch.setattr(leaklint.workers, "_SMALLEST_CHUNK", 1000)
 
 
+@pytest.mark.usefixtures("analysis")
 def test_the_number_of_jobs_changes_nothing() -> None:
     alone = lower_all(FILES, 1)
     assert lower_all(FILES, 2) == lower_all(FILES, 3) == alone
@@ -25,6 +26,7 @@ def test_the_number_of_jobs_changes_nothing() -> None:
     assert lower_all([], 2) == []
 
 
+@pytest.mark.usefixtures("analysis")
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_progress_counts_files_up_to_the_total(jobs: int) -> None:
     seen: list[tuple[int, int]] = []
@@ -34,6 +36,7 @@ def test_progress_counts_files_up_to_the_total(jobs: int) -> None:
     assert len(seen) > 5
 
 
+@pytest.mark.usefixtures("analysis")
 def test_a_file_that_kills_its_process_costs_no_other() -> None:
     files = [*FILES[:50], b"bomb()", *FILES[50:120], b"bomb()  # another", *FILES[120:]]
     seen: list[tuple[int, int]] = []
@@ -43,6 +46,7 @@ def test_a_file_that_kills_its_process_costs_no_other() -> None:
     assert seen[-1] == (202, 202)
 
 
+@pytest.mark.usefixtures("analysis")
 def test_a_fault_in_the_analysis_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def faulty(content: bytes) -> Summary:
         raise ZeroDivisionError
@@ -53,7 +57,15 @@ def test_a_fault_in_the_analysis_is_not_hidden(monkeypatch: pytest.MonkeyPatch) 
             lower_all(FILES, jobs)
 
 
+@pytest.mark.usefixtures("analysis")
 def test_little_work_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leaklint.workers, "WORTH_A_PROCESS", 200_000)
     monkeypatch.setattr(leaklint.workers, "_pool", None)
     assert len(lower_all(FILES, 8)) == len(FILES)
+
+
+def test_where_forking_is_not_safe_processes_start_afresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the real parser: what the tests put in its place stays in this process."""
+    files = [b"import asyncio\n\nqueue = asyncio.Queue(%d)\n" % size for size in range(20)]
+    monkeypatch.setattr("threading.active_count", lambda: 2)
+    assert lower_all(files, 2) == lower_all(files, 1)
