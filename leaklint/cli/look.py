@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,18 +35,18 @@ def dump(paths: tuple[str, ...], linked: bool) -> None:
     if linked:
         from leaklint.link.dump import dump as dump_program
 
-        write(_ended(dump_program(_program(paths))))
+        write(_text(dump_program(_program(paths))))
     else:
         from leaklint.lower.dump import dump as dump_summary
 
         for module in _modules(paths):
-            write(f"# {module.path}: module {module.name}\n{_ended(dump_summary(module.summary))}")
+            write(_text([f"# {module.path}: module {module.name}", *dump_summary(module.summary)]))
 
 
 @click.command()
 @PATHS
 @click.option(
-    "--format", "layout", type=click.Choice([one.value for one in Layout]), default=Layout.DOT, show_default=True, help="What to write."
+    "--format", "layout", type=click.Choice([one.value for one in Layout]), default="dot", show_default=True, help="What to write."
 )
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write here instead of to stdout.")
 def graph(paths: tuple[str, ...], layout: str, output: Path | None) -> None:
@@ -54,7 +54,8 @@ def graph(paths: tuple[str, ...], layout: str, output: Path | None) -> None:
     from leaklint.graph import build
 
     drawn = build(_program(paths))
-    text = _ended(drawn.to_dot() if layout == Layout.DOT else json.dumps(drawn.to_json(), indent=2, ensure_ascii=False))
+    text = drawn.to_dot() if layout == Layout.DOT else json.dumps(drawn.to_json(), indent=2, ensure_ascii=False)
+    text = f"{text.rstrip()}\n"
     if output is None:
         write(text)
         return
@@ -88,5 +89,5 @@ def _modules(paths: Sequence[str]) -> Iterator[Module]:
                 click.echo(f"leaklint: {error.path}: {error.message}", err=True)
 
 
-def _ended(text: str) -> str:
-    return text if text.endswith("\n") else f"{text}\n"
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)

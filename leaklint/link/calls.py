@@ -60,6 +60,9 @@ def dispatch(state: State, record: CallRecord, obj: int) -> None:
             containers.call(state, record, container, name)
         case Partial():
             inner = state.partials[obj]
+            if (record.site, obj) in state.unfolded:
+                return  # a partial that reaches itself
+            state.unfolded.add((record.site, obj))
             actuals = (*(Actual(v) for v in inner.formals.get("args", ())), *record.actuals)
             actuals += tuple(a for a in inner.record.actuals if a.keyword is not None)
             for variable in inner.formals.get(inner.operation.runs or "", ()):
@@ -167,9 +170,9 @@ def _library(state: State, record: CallRecord, name: str) -> None:
         state.solver.watch(subject.variable, lambda obj: operate(state, inner, name, method, obj))
     else:
         state.unknown_calls.setdefault(record.site, set()).add(name)
-        if is_inert(state, name) and not name.endswith("()"):
+        if "." in name and is_inert(state, name):
             # What an inert module makes stays inert: `logging.getLogger().debug(…)` keeps nothing.
-            state.solver.allocate(record.result, Library(f"{name}()"))
+            state.solver.allocate(record.result, Library(name if name.endswith("()") else f"{name}()"))
 
 
 def is_inert(state: State, name: str) -> bool:

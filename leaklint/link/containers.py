@@ -11,6 +11,8 @@ _ADDS_ALL = frozenset({"extend", "extendleft", "update", "union", "__ior__"})
 _GIVES_ONE = frozenset({"pop", "popleft", "get", "setdefault", "__getitem__"})
 _GIVES_ALL = frozenset({"values", "keys", "copy", "union", "difference", "intersection", "__iter__"})
 
+METHODS = frozenset({*_ADDS, *_ADDS_ALL, *_GIVES_ONE, *_GIVES_ALL, "items", "popitem", "remove", "discard", "clear"})
+
 
 def call(state: State, record: CallRecord, container: int, name: str) -> None:
     """`container.name(…)`: what goes in, what comes out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leaklint import ir
-from leaklint.link import calls
+from leaklint.link import calls, containers
 from leaklint.link.decorators import Binding, binding
 from leaklint.link.state import NOTHING, CallRecord, Load, State
 from leaklint.link.values import (
@@ -25,7 +25,6 @@ from leaklint.link.values import (
     Site,
     Super,
 )
-
 
 def load(state: State, function: FunctionId, base: int, name: str, target: int) -> None:
     """target ⊇ base.name"""
@@ -50,9 +49,12 @@ def _load_from(state: State, function: FunctionId, obj: int, name: str, target: 
                 if submodule in state.names.by_name:
                     solver.allocate(target, ModuleValue(state.names.by_name[submodule]))
         case Library(name=dotted):
+            if not state.names.is_described(dotted):
+                solver.add(target, obj)  # whatever it is, it is of that library
+                return
             found = state.names.module(f"{dotted}.{name}")
             if isinstance(found, Library | ModuleValue):
-                solver.allocate(target, found if isinstance(found, Library) else ModuleValue(found.module))
+                solver.allocate(target, found)
         case Resource(type=type_name, site=site, part=part):
             model = state.models.types.get(type_name)
             if model is not None and name in model.methods:
@@ -63,7 +65,7 @@ def _load_from(state: State, function: FunctionId, obj: int, name: str, target: 
                 solver.allocate(target, Resource(model.views[name], site, part))
             else:
                 solver.copy(state.attribute(obj, name), target)
-        case Container():
+        case Container() if name in containers.METHODS:
             solver.allocate(target, ContainerMethod(obj, name))
         case Super(cls=cls, receiver=receiver):
             line, outside = _above(state, cls, receiver)
@@ -248,6 +250,12 @@ def awaited(state: State, record: CallRecord, target: int) -> None:
 def iterated(state: State, record: CallRecord, target: int, is_async: bool) -> None:
     """target ⊇ what iterating record.callee gives."""
     solver = state.solver
+    seen: set[int] = set()
+
+    def once(obj: int) -> None:
+        if obj not in seen:
+            seen.add(obj)
+            of(obj)
 
     def of(obj: int) -> None:
         match solver.objects[obj]:
@@ -268,15 +276,13 @@ def iterated(state: State, record: CallRecord, target: int, is_async: bool) -> N
                         state.accessed.add((record.function, method))
                         node = state.names.function(method)
                         solver.copy(state.yields(method) if node.is_generator else state.result(method), target)
-                        inner = solver.fresh()
                         if name.endswith("iter__") and not node.is_generator:
-                            solver.copy(state.result(method), inner)
-                            solver.watch(inner, lambda other, own=obj: of(other) if other != own else None)  # type: ignore[misc]
+                            solver.watch(state.result(method), once)
                 _operate(state, record, obj, value, "__iter__", target)
             case _:
                 pass
 
-    solver.watch(record.callee, of)
+    solver.watch(record.callee, once)
 
 
 def entered(state: State, record: CallRecord, target: int, is_async: bool) -> None:
@@ -285,7 +291,10 @@ def entered(state: State, record: CallRecord, target: int, is_async: bool) -> No
     names = ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__")
 
     def of(obj: int) -> None:
-        state.entered.setdefault(obj, {})[record.site] = record.function
+        sites = state.entered.setdefault(obj, {})
+        if record.site in sites:
+            return
+        sites[record.site] = record.function
         match solver.objects[obj]:
             case Generator(function=callee):
                 state.awaits.setdefault(obj, set()).add(record.function)

@@ -38,6 +38,8 @@ class Names:
         self._mro: dict[ClassId, tuple[tuple[ClassId, ...], tuple[str, ...]]] = {}
         self._members: dict[ClassId, dict[str, FunctionId | None]] = {}
         self._subclasses: dict[ClassId, list[ClassId]] | None = None
+        known = (*models.types, *models.functions, *models.aliases, *(f"{m}.x" for m in models.inert_modules))
+        self._described = frozenset(models.types) | {".".join(name.split(".")[:n]) for name in known for n in range(1, name.count(".") + 1)}
 
     # --- modules and imports
 
@@ -107,6 +109,10 @@ class Names:
         if name in self.models.types or name in self.models.functions:
             return Library(name)
         return None
+
+    def is_described(self, dotted: str) -> bool:
+        """Whether names below this one can mean something to a model: it is a modelled type, a module of one, or inert."""
+        return dotted in self._described
 
     def imported(self, module: int, imported: ir.Imported, seen: frozenset[tuple[int, str]] = frozenset()) -> Definition | None:
         """What an import statement binds."""

@@ -61,6 +61,7 @@ class _Decision:
         self._loads()
         self._functions()
         self._public_state()
+        self._widened()
         self._spread()
         return self.result
 
@@ -83,7 +84,7 @@ class _Decision:
         for record in self.state.calls:
             if not record.actuals:
                 continue
-            callees = solver.points[record.callee] if record.callee != NOTHING else ()
+            callees = solver.points[record.callee] if record.callee != NOTHING and record.callee not in solver.overflow else ()
             unknown = self.state.unknown_calls.get(record.site)
             if callees and not unknown:
                 continue
@@ -162,6 +163,16 @@ class _Decision:
                 value = solver.objects[key[1]]
                 if isinstance(value, Instance | ClassValue) and value.cls.module not in self.result.closed_modules:
                     self._escape(variable, f"`{key[2]}` is a public attribute")
+
+    def _widened(self) -> None:
+        """What reaches a variable that can hold anything."""
+        solver = self.state.solver
+        anything = {obj for variable, rest in solver.overflow.items() for obj in solver.points[variable] | rest}
+        for obj in sorted(anything):
+            self._escape_object(obj, "it passes through a variable that can hold anything")
+            if isinstance(solver.objects[obj], Instance):
+                for _, attribute in self._attributes().get(obj, ()):
+                    self._escape(attribute, "its owner passes through a variable that can hold anything")
 
     # --- what escapes with it
 

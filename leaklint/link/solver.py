@@ -3,6 +3,9 @@
 An inclusion-based points-to analysis (Andersen, "Program Analysis and Specialization for the C Programming Language", 1994) with the call graph built on
 the way and difference propagation (Pearce, Kelly and Hankin, 2003): each variable hands on only what is new to it. Flow- and
 context-insensitive; fields are told apart by object and name.
+
+Widening: a variable that could hold more than `WIDEST` objects holds "anything". It hands on no more than it already has, and all that
+reaches it is given up as open (see `openness`), so that no conclusion rests on what is missing.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ from leaklint.link.values import Object
 
 NOTHING = -1
 """The variable of an expression that can hold no object of interest."""
+
+WIDEST = 100
+"""A dispatcher through which more objects than this pass says nothing about any of them."""
 
 Watcher = Callable[[int], None]
 """Called once with the id of each object that reaches a variable."""
@@ -31,6 +37,9 @@ class Solver:
     _watchers: list[list[Watcher]] = field(default_factory=list)
     _edges: set[tuple[int, int]] = field(default_factory=set)
     _new: dict[int, set[int]] = field(default_factory=dict)
+    _late: list[tuple[Watcher, list[int]]] = field(default_factory=list)
+    overflow: dict[int, set[int]] = field(default_factory=dict)
+    """Widened variable → the objects that it no longer hands on."""
 
     def fresh(self) -> int:
         """A new anonymous variable."""
@@ -66,8 +75,7 @@ class Solver:
 
     def add(self, variable: int, obj: int) -> None:
         if variable != NOTHING and obj not in self.points[variable]:
-            self.points[variable].add(obj)
-            self._new.setdefault(variable, set()).add(obj)
+            self._push(variable, {obj})
 
     def allocate(self, variable: int, value: Object) -> int:
         obj = self.identify(value)
@@ -86,15 +94,20 @@ class Solver:
         if variable == NOTHING:
             return
         self._watchers[variable].append(watcher)
-        pending = self._new.get(variable, ())
-        for obj in sorted(self.points[variable]):
-            if obj not in pending:
-                watcher(obj)
+        known = self.points[variable] - self._new.get(variable, set())
+        if known:  # later, not here: a watcher may watch in its turn, to any depth
+            self._late.append((watcher, sorted(known)))
 
     def solve(self) -> None:
         """Propagate until nothing changes. The result does not depend on the order; ids of objects found on the way do, so
         whatever is shown is sorted by place and not by id."""
-        while self._new:
+        while self._late or self._new:
+            while self._late:
+                watcher, objects = self._late.pop()
+                for obj in objects:
+                    watcher(obj)
+            if not self._new:
+                continue
             variable, new = self._new.popitem()
             for target in self._copies[variable]:
                 self._push(target, new)
@@ -104,6 +117,10 @@ class Solver:
 
     def _push(self, target: int, objects: set[int]) -> None:
         more = objects - self.points[target]
-        if more:
+        if not more:
+            return
+        if len(self.points[target]) + len(more) > WIDEST:
+            self.overflow.setdefault(target, set()).update(more)
+        else:
             self.points[target] |= more
             self._new.setdefault(target, set()).update(more)

@@ -81,6 +81,8 @@ class State:
     unknown_calls: dict[Site, set[str]] = field(default_factory=dict)
     """Calls of library names that no model describes."""
     partials: dict[int, LibraryCall] = field(default_factory=dict)
+    unfolded: set[tuple[Site, int]] = field(default_factory=set)
+    """(call, partial) pairs already followed."""
     instances: dict[ClassId, int] = field(default_factory=dict)
 
     sites: dict[Site, list[LibraryCall]] = field(default_factory=dict)

@@ -175,11 +175,11 @@ class _Dump:
             case ir.Constant(kind, source):
                 return repr(source) if kind == "str" else source
             case ir.Attribute(base, name):
-                return f"{self.operand(base)}.{name}"
+                return f"{self.base(base)}.{name}"
             case ir.Call(function, arguments):
-                return f"call {text(function)}({', '.join(map(self.argument, arguments))})"
+                return f"call {self.base(function)}({', '.join(map(self.argument, arguments))})"
             case ir.Await(value):
-                return f"await {self.operand(value, ir.Call)}"
+                return f"await {self.operand(value)}"
             case ir.Yield(yielded, delegates):
                 return ("yield from" if delegates else "yield") + ("" if yielded is None else f" {text(yielded)}")
             case ir.Lambda(index):
@@ -195,9 +195,10 @@ class _Dump:
                 made = text(element) if key is None else f"{text(key)}: {text(element)}"
                 return f"{kind}({made} {' '.join(map(self.clause, clauses))})"
             case ir.Subscript(base, index_):
-                return f"{self.operand(base)}[{text(index_)}]"
+                return f"{self.base(base)}[{text(index_)}]"
             case ir.Slice(lower, upper, step):
-                return ":".join("" if part is None else text(part) for part in (lower, upper, step))
+                bounds = (lower, upper) if step is None else (lower, upper, step)
+                return ":".join("" if part is None else text(part) for part in bounds)
             case ir.Operation(operator, (operand,)):
                 return f"{operator}{' ' if operator == 'not' else ''}{self.operand(operand)}"
             case ir.Operation(operator, operands):
@@ -217,11 +218,15 @@ class _Dump:
     def returned(self, node: ir.Stmt) -> str:
         return self.expression(node.value) if isinstance(node, ir.Return) and node.value is not None else "?"
 
-    def operand(self, node: ir.Expr, *bare: type[ir.Expr]) -> str:
+    def operand(self, node: ir.Expr) -> str:
         """In parentheses unless it cannot be misread."""
-        closed = (ir.Name, ir.Constant, ir.Attribute, ir.Subscript, ir.Display, ir.Mapping, ir.Comprehension, ir.Walrus, ir.Template)
+        closed = (ir.Name, ir.Call, ir.Constant, ir.Attribute, ir.Subscript, ir.Display, ir.Mapping, ir.Comprehension, ir.Walrus, ir.Template)
         shown = self.expression(node)
-        return shown if isinstance(node, (*closed, *bare)) else f"({shown})"
+        return shown if isinstance(node, closed) else f"({shown})"
+
+    def base(self, node: ir.Expr) -> str:
+        """What an attribute, an index or a call stands on: `call a.b()` would swallow what follows it."""
+        return f"({self.expression(node)})" if isinstance(node, ir.Call) else self.operand(node)
 
     def clause(self, clause: ir.Clause) -> str:
         conditions = "".join(f" if {self.expression(condition)}" for condition in clause.conditions)

@@ -21,7 +21,9 @@ NAMED = {"None": NONE, "True": TRUE, "False": FALSE}
 
 
 def text(value: str) -> Constant:
-    return Constant("str", value[:MAX_TEXT])
+    """Lone surrogates, which no file could hold, keep their escapes."""
+    shown = value[:MAX_TEXT]
+    return Constant("str", shown if shown.isascii() else shown.encode("utf-8", "backslashreplace").decode())
 
 
 def is_bytes(literal: str) -> bool:

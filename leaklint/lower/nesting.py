@@ -7,12 +7,15 @@ import re
 from msgspec import Struct
 
 from leaklint.ir import Problem
+from leaklint.lower.walk import MAX_DEPTH
 
 MAX_BRACKETS = 200
 """CPython's own limit (`MAXLEVEL` in its tokenizer)."""
 MAX_LINKS = 1_000
 """Operators, calls and attributes in one expression; CPython gives up at some 3,000, and libcst takes quadratic time."""
-MAX_ELIFS = 5_000
+MAX_ELIFS = 3_000
+MAX_STRINGS = 3_000
+"""Of one implicit concatenation. libcst takes no more and does not say so."""
 
 _DEEP_LINKS = 100
 _DEEP_ELIFS = 60
@@ -37,34 +40,42 @@ class Nesting(Struct, frozen=True):
 
 def measure(text: str) -> Nesting:
     """Bounds from above, in one scan: open brackets, links of one expression, branches of one `if`."""
-    links = most = elifs = 0
-    around: list[int] = []
+    links = trailers = strings = most = elifs = 0
+    around: list[tuple[int, int]] = []
     for match in _TOKEN.finditer(text):
         token = match.group()
         first = token[0]
         if first == "\n":
             if not around:
-                links = 0
+                links = trailers = strings = 0
         elif first in "([{":
-            around.append(links)
-            links += 1
+            around.append((links, trailers))
+            links, trailers = links + 1, 0
             if len(around) > MAX_BRACKETS:
                 return _refused(text, match.start(), f"more than {MAX_BRACKETS} nested brackets")
-        elif first in ")]}":
-            links = around.pop() + 1 if around else 0
+        elif first == "}":
+            links, trailers = around.pop() if around else (0, 0)
+        elif first in ")].":
+            links, trailers = around.pop() if around and first != "." else (links, trailers)
+            links, trailers = links + 1, trailers + 1
+            if trailers > MAX_DEPTH:
+                return _refused(text, match.start(), f"more than {MAX_DEPTH} calls, attributes and subscripts in a row")
         elif token in ",;=":
-            links = around[-1] + 1 if around else 0
+            links, trailers, strings = around[-1][0] + 1 if around else 0, 0, 0
         elif first in "\"'":
+            strings += 1
+            if strings > MAX_STRINGS:
+                return _refused(text, match.start(), f"more than {MAX_STRINGS} strings in a row")
             if len(token) > MAX_BRACKETS and (problem := _inside(text, match.start(), token)):
                 return Nesting(True, problem)
         elif token == "elif":
             elifs += 1
         elif first not in "#\\":
-            links += 1
-            if links > most:
-                most = links
-                if most > MAX_LINKS:
-                    return _refused(text, match.start(), f"an expression of more than {MAX_LINKS} operators")
+            links, trailers = links + 1, 0
+        if links > most:
+            most = links
+            if most > MAX_LINKS:
+                return _refused(text, match.start(), f"an expression of more than {MAX_LINKS} operators")
     if elifs > MAX_ELIFS:
         return _refused(text, 0, f"more than {MAX_ELIFS} elif branches")
     return Nesting(most > _DEEP_LINKS or elifs > _DEEP_ELIFS, None)

@@ -16,7 +16,7 @@ import libcst as cst
 from leaklint.ir import Problem, Summary
 from leaklint.lower import nesting
 from leaklint.lower.statements import lower_tree
-from leaklint.lower.walk import TooDeepError
+from leaklint.lower.walk import MAX_DEPTH, TooDeepError
 
 _STACK = 128 * 1024 * 1024
 """Bytes. The parser takes some 1,000 for a link or an `elif`, of which `nesting` lets 5,000 pass."""
@@ -44,7 +44,7 @@ def _parse(text: str) -> Summary | Problem:
             return _refusal(error, text)
         except TooDeepError as error:
             line, column = error.args
-            return Problem("nested too deeply: expressions", line, column)
+            return Problem(f"nested too deeply: an expression of more than {MAX_DEPTH} levels", line, column)
 
 
 def _on_a_big_stack(text: str) -> Summary | Problem:
@@ -55,7 +55,7 @@ def _on_a_big_stack(text: str) -> Summary | Problem:
         try:
             results.append(_parse(text))
         except RecursionError:
-            results.append(Problem("nested too deeply", 1, 1))
+            results.append(Problem("nested too deeply for this version of Python", 1, 1))
 
     limit, size = sys.getrecursionlimit(), threading.stack_size(_STACK)
     try:
@@ -81,35 +81,18 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-_GAVE_UP = re.compile(r"error at (\d+):(\d+): expected ([^\n]*)")
-_TOKEN = re.compile(r"\w+|\"[^\"\n]*\"|'[^'\n]*'|\*\*|//|->|:=|[=!<>]=|\S")
+_GAVE_UP = re.compile(r"error at (\d+):")
 
 
 def _refusal(error: cst.ParserSyntaxError, text: str) -> Problem:
-    """libcst's message in one line, without the page of tokens it would have liked better."""
-    gave_up = _GAVE_UP.search(error.message)
-    if gave_up is None:
-        return Problem(error.message.removeprefix("tokenizer error: ").partition("\n")[0], *_place_by_python(text))
-    line, end, expected = int(gave_up[1]), int(gave_up[2]), gave_up[3]
-    if expected == "INDENT":
-        return Problem("expected an indented block", line, 1)
-    lines = text.split("\n")
-    if line > len(lines) or not lines[line - 1].strip():
-        return Problem("unexpected end of file", line, 1)
-    for token in _TOKEN.finditer(lines[line - 1]):
-        if token.end() >= end:
-            return Problem(f"unexpected {token[0]}", line, token.start() + 1)
-    return Problem("unexpected end of line", line, end + 1)
-
-
-def _place_by_python(text: str) -> tuple[int, int]:
-    """The parser does not say where its tokenizer failed; Python's own fails at the same place."""
+    """Python says what is wrong and where; libcst names a later token and all that it would have taken instead."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ast.parse(text)
-    except SyntaxError as error:
-        return error.lineno or 1, max(error.offset or 1, 1)
+    except SyntaxError as better:
+        return Problem(better.msg.partition("\n")[0], better.lineno or 1, max(better.offset or 1, 1))
     except (ValueError, MemoryError, RecursionError):
         pass
-    return 1, 1
+    gave_up = _GAVE_UP.search(error.message)
+    return Problem("libcst cannot parse this, though Python can", int(gave_up[1]) if gave_up else error.raw_line, 1)

@@ -106,6 +106,12 @@ class _Extent(AbstractContextManager[None]):
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        extents = self.pass_.extents
+        extents, tokens = self.pass_.extents, self.pass_.tokens
         inner = extents.get(id(self.end_node)) if self.end_node is not None else None
-        extents[id(self.node)] = (self.start, inner[1] if inner else len(self.pass_.tokens))
+        if inner is not None:
+            extents[id(self.node)] = (self.start, inner[1])
+        else:
+            last = len(tokens)
+            while not tokens[last - 1].strip():
+                last -= 1
+            extents[id(self.node)] = (self.start, last)
