@@ -1,15 +1,270 @@
-"""The channel graph of a program."""
+"""The channel graph of a program: units and resources as nodes, operations as edges, behind the verbs that queries need."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
-from leaklint.link import Program
+from leaklint import ir
+from leaklint.catalog.grammar import Does, Kind, UnitKind
+from leaklint.finding import Growth, Step
+from leaklint.link.actions import Action
+from leaklint.link.program import Program, Unit
+from leaklint.link.sizes import whole_number
+from leaklint.link.state import LibraryCall
+from leaklint.link.values import FunctionId, LibraryMethod, Resource, Site
+from leaklint.paths import Paths, is_endless, paths
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Channel:
+    """A queue, a stream pair or a pipe with all that is known to be done to it. `capacity`: None unbounded, 0 a rendezvous, a number, or
+    UNKNOWN. `open`: why code out of sight may use an end; None when both ends are all in sight. Only operations that somebody may run."""
+
+    objects: frozenset[int]
+    name: str
+    made: tuple[FunctionId, ir.Span]
+    capacity: int | None
+    open: str | None
+    sends: tuple[Action, ...]
+    receives: tuple[Action, ...]
+    closes: tuple[Action, ...]
+
+    @property
+    def bounded(self) -> bool:
+        return self.capacity is not None
+
+
+UNKNOWN = -1
+"""A capacity that is a bound of unknown size."""
 
 
 @dataclass(frozen=True, slots=True)
+class Runner:
+    """Who may run a function: a unit, the program's main line (`unit` None, `kind` MAIN) or code out of sight (ANYONE)."""
+
+    kind: UnitKind
+    unit: Unit | None
+    entry: FunctionId
+
+
 class Graph:
-    program: Program
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    # --- resources
+
+    @cached_property
+    def channels(self) -> tuple[Channel, ...]:
+        """Every channel of the program, by the place where it is made."""
+        groups: dict[Site, set[int]] = {}
+        for obj in self._resources({Kind.CHANNEL, Kind.SENDER, Kind.RECEIVER}):
+            value = self.program.value(obj)
+            if isinstance(value, Resource) and value.part != "channel":
+                groups.setdefault(value.site, set()).add(obj)
+        return tuple(channel for _, group in sorted(groups.items()) if (channel := self._channel(frozenset(group))) is not None)
+
+    def _resources(self, kinds: set[Kind]) -> Iterator[int]:
+        seen: set[int] = set()
+        for action in self.program.actions:
+            for obj in (*action.subjects, *action.call.made):
+                if obj not in seen:
+                    seen.add(obj)
+                    if self.program.kind(obj) in kinds:
+                        yield obj
+
+    def resources(self, *kinds: Kind) -> list[int]:
+        """The ids of the resources of these kinds, by place."""
+        return sorted(self._resources(set(kinds)), key=lambda o: (str(self.program.made_at(o)), o))
+
+    def _channel(self, objects: frozenset[int]) -> Channel | None:
+        program = self.program
+        actions = [a for obj in sorted(objects) for a in program.on(obj) if a.function in program.live]
+        made = program.made_at(min(objects))
+        if made is None:
+            return None
+        name = min((program.describe(o) for o in objects), key=lambda n: ("." not in n, n))
+        opened = next((reason for obj in sorted(objects) if (reason := program.opened(obj)) is not None), None)
+        return Channel(
+            objects, name, made, self._capacity(objects), opened,
+            tuple(a for a in actions if a.does is Does.SEND),
+            tuple(a for a in actions if a.does is Does.RECEIVE),
+            tuple(a for a in actions if a.does is Does.CLOSE),
+        )  # fmt: skip
+
+    def _capacity(self, objects: frozenset[int]) -> int | None:
+        program = self.program
+        sizes: set[int | None] = set()
+        for obj in objects:
+            model = program.model(obj)
+            for call in program.state.constructed.get(obj, ()):
+                described = call.operation.capacity or (model.capacity if model is not None else None)
+                if described is None:
+                    continue
+                if described.fixed is not None:
+                    sizes.add(described.fixed)
+                    continue
+                given = call.given.get(described.arg) if described.arg is not None else None
+                if given is None:
+                    sizes.add(described.default)
+                    continue
+                number = whole_number(program, call.record.function, given)
+                if number is None:
+                    sizes.add(UNKNOWN if not _is_infinite(given) else None)
+                elif described.unbounded is not None and number <= described.unbounded:
+                    sizes.add(None)
+                else:
+                    sizes.add(number)
+        if not sizes or None in sizes:
+            return None
+        numbers = [s for s in sizes if s is not None]
+        return numbers[0] if len(set(numbers)) == 1 else UNKNOWN
+
+    # --- who runs what
+
+    def runners(self, function: FunctionId) -> tuple[Runner, ...]:
+        """Everything that may run the function."""
+        found: list[Runner] = []
+        program = self.program
+        for root in sorted(program.roots(function)):
+            if root not in program.live:
+                continue
+            found += [Runner(unit.kind, unit, root) for unit in program.entered_by.get(root, ())]
+            if root.index == 0:
+                found.append(Runner(UnitKind.MAIN, None, root))
+            elif root in program.openness.callable or root not in program.entered_by:
+                found.append(Runner(UnitKind.ANYONE, None, root))
+        return tuple(found)
+
+    def growth(self, spawns: Iterable[LibraryCall]) -> Growth:
+        """How many units the spawns start over the life of the process."""
+        worst = Growth.ONCE
+        for spawn in spawns:
+            place = self.program.place(spawn.record.function, spawn.record.site.number)
+            loops = place.loops if place is not None else ()
+            if any(isinstance(loop, ir.While) and is_endless(loop.test) for loop in loops):
+                return Growth.PER_ITERATION
+            if not self.runs_once(spawn.record.function):
+                worst = Growth.PER_CALL
+        return worst
+
+    def runs_once(self, function: FunctionId) -> bool:
+        """Whether the program runs the function at most once: straight from a module body, in no loop on the way."""
+        return self._once(function, frozenset())
+
+    def _once(self, function: FunctionId, seen: frozenset[FunctionId]) -> bool:
+        if function.index == 0:
+            return True
+        program = self.program
+        if function in seen or function in program.openness.callable or function in program.entered_by:
+            return False
+        callers = program.callers.get(function, frozenset())
+        if len(callers) != 1:
+            return False
+        (caller,) = callers
+        return self._calls_once(caller, function) and self._once(caller, seen | {function})
+
+    def _calls_once(self, caller: FunctionId, callee: FunctionId) -> bool:
+        sites = self.calls_to(caller, callee)
+        if len(sites) != 1:
+            return False
+        place = self.program.place(caller, sites[0])
+        return place is not None and not place.loops and not place.in_comprehension
+
+    def calls_to(self, caller: FunctionId, callee: FunctionId) -> list[int]:
+        """The site numbers at which the caller runs the callee."""
+        return self._call_sites.get((caller, callee), [])
+
+    @cached_property
+    def _call_sites(self) -> dict[tuple[FunctionId, FunctionId], list[int]]:
+        found: dict[tuple[FunctionId, FunctionId], set[int]] = {}
+        program = self.program
+        for record in program.state.calls:
+            if record.by is None:
+                for callee in program.state.callees.get(record.site, ()):
+                    found.setdefault((record.function, callee), set()).add(record.site.number)
+        for call in program.state.library.values():
+            for entry in program.entries(call):
+                found.setdefault((call.record.function, entry), set()).add(call.record.site.number)
+        for sites in program.state.entered.values():
+            for site, owner in sites.items():
+                for callee in program.state.callees.get(site, ()):
+                    found.setdefault((owner, callee), set()).add(site.number)
+        return {key: sorted(numbers) for key, numbers in found.items()}
+
+    # --- paths
+
+    def paths(self, function: FunctionId) -> Paths:
+        """The control flow of a function, made once."""
+        found = self._paths.get(function)
+        if found is None:
+            module = function.module
+            found = self._paths[function] = paths(
+                self.program.node(function),
+                lambda call: self._may_raise(Site(module, call.site)),
+                lambda site: self._suppresses(Site(module, site)),
+            )
+        return found
+
+    @cached_property
+    def _paths(self) -> dict[FunctionId, Paths]:
+        return {}
+
+    def _may_raise(self, site: Site) -> bool:
+        """Calls of modelled operations that look, signal or hand over do not raise; everything else may."""
+        actions = self.program.at(site)
+        if not actions:
+            return not self.program.is_inert(site)
+        return any(a.call.operation.raises or a.does not in _NEVER_RAISES for a in actions)
+
+    def _suppresses(self, site: Site) -> bool:
+        for action in self.program.at(site):
+            for obj in action.subjects:
+                model = self.program.model(obj)
+                if model is not None and model.suppresses is not None:
+                    return True
+        return False
+
+    # --- for people
+
+    def step(self, function: FunctionId, at: ir.Span, message: str) -> Step:
+        return Step(self.program.path(function.module), at, message)
+
+    def qualname(self, function: FunctionId) -> str:
+        node = self.program.node(function)
+        return "" if node.kind == "module" else node.qualname
+
+    def bound_methods(self, obj: int) -> Iterator[str]:
+        """Names of the operations of an object that are given away uncalled."""
+        for value in self.program.state.solver.objects:
+            if isinstance(value, LibraryMethod) and value.subject == obj:
+                yield value.name
+
+    def to_json(self) -> dict[str, object]:
+        from leaklint.picture import facts
+
+        return facts(self.program)
+
+    def to_dot(self) -> str:
+        from leaklint.picture import dot
+
+        return dot(self.program)
+
+
+_NEVER_RAISES = frozenset(
+    {Does.OBSERVE, Does.RELEASE, Does.SIGNAL, Does.CLEAR, Does.CANCEL, Does.DRAIN, Does.MAKE, Does.ARM, Does.SPAWN, Does.REGISTER, Does.ACQUIRE}
+)
+
+
+def _is_infinite(expression: ir.Expr) -> bool:
+    match expression:
+        case ir.Attribute(name="inf"):
+            return True
+        case ir.Call(function=ir.Name(id="float")):
+            return True
+        case _:
+            return False
 
 
 def build(program: Program) -> Graph:

@@ -161,6 +161,16 @@ class Names:
                 return found
         return None
 
+    def resolve_global(self, module: int, name: str, depth: int = 0) -> tuple[int, str] | None:
+        """The project module that defines a global by assignment, and its name there, followed through imports."""
+        for definition in reversed(self._globals[module].defined.get(name, ())):
+            if not isinstance(definition, ir.Imported):
+                return (module, name)
+            dotted = self.absolute(module, definition)
+            if definition.name is not None and dotted in self.by_name and depth < 8:
+                return self.resolve_global(self.by_name[dotted], definition.name, depth + 1)
+        return None
+
     def resolve(self, module: int, expression: ir.Expr, seen: frozenset[tuple[int, str]] = frozenset()) -> Definition | None:
         """What a chain of names leads to, seen from the top level of the module; subscripts (`Generic[T]`) are looked through."""
         match expression:

@@ -9,9 +9,10 @@ from functools import cached_property
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Models, TypeModel, UnitKind
 from leaklint.link.actions import Action, order
+from leaklint.link.calls import is_inert
 from leaklint.link.openness import Openness, functions_of
 from leaklint.link.places import Place, places
-from leaklint.link.state import NOTHING, LibraryCall, State
+from leaklint.link.state import NOTHING, CallRecord, LibraryCall, State
 from leaklint.link.values import (
     ClassId,
     Container,
@@ -184,6 +185,35 @@ class Program:
                     ranked[obj] = (rank, label)
         return {obj: label for obj, (_, label) in ranked.items()}
 
+    @cached_property
+    def held_for_long(self) -> frozenset[int]:
+        """The objects that an attribute, a global or a container may hold: what outlives the function that made them."""
+        found: set[int] = set()
+        for key, variable in self.state.solver.keyed().items():
+            if isinstance(key, tuple) and key[0] in ("attribute", "global", "element", "indexed"):
+                found |= self.state.solver.points[variable]
+        return frozenset(found)
+
+    @cached_property
+    def kept_on_objects(self) -> frozenset[int]:
+        """The objects that an attribute or a global may hold, directly or in containers held there."""
+        found: set[int] = set()
+        for key, variable in self.state.solver.keyed().items():
+            if isinstance(key, tuple) and key[0] in ("attribute", "global"):
+                found |= self.state.solver.points[variable]
+        return self.elements(found)
+
+    def actions_in(self, function: FunctionId) -> list[Action]:
+        """The operations that stand in a function."""
+        return self._by_function.get(function, [])
+
+    @cached_property
+    def _by_function(self) -> dict[FunctionId, list[Action]]:
+        found: dict[FunctionId, list[Action]] = {}
+        for action in self.actions:
+            found.setdefault(action.function, []).append(action)
+        return found
+
     def describe(self, obj: int) -> str:
         found = self.names_of.get(obj)
         if found is not None:
@@ -238,6 +268,28 @@ class Program:
                 for obj in call.entries:
                     edges.setdefault(call.record.function, set()).update(functions_of(state, obj))
         return {caller: frozenset(callees) for caller, callees in edges.items()}
+
+    def entries(self, call: LibraryCall) -> tuple[FunctionId, ...]:
+        """The project functions that a library call runs."""
+        return tuple(sorted({f for obj in call.entries for f in functions_of(self.state, obj)}))
+
+    def calls_of(self, function: FunctionId) -> list[CallRecord]:
+        """The calls in sight that may run the function, or make its coroutine."""
+        return self._calls_of.get(function, [])
+
+    @cached_property
+    def _calls_of(self) -> dict[FunctionId, list[CallRecord]]:
+        found: dict[FunctionId, list[CallRecord]] = {}
+        for record in self.state.calls:
+            if record.by is None:
+                for callee in self.state.callees.get(record.site, ()):
+                    found.setdefault(callee, []).append(record)
+        return found
+
+    def is_inert(self, site: Site) -> bool:
+        """Whether a call only reaches library functions that keep nothing and end soon."""
+        names = self.state.unknown_calls.get(site)
+        return names is not None and all(is_inert(self.state, name) for name in names) and not self.state.callees.get(site)
 
     @cached_property
     def callers(self) -> dict[FunctionId, frozenset[FunctionId]]:
@@ -332,7 +384,7 @@ def _units(program: Program) -> Iterator[Unit]:
     for call in sorted(state.library.values(), key=order):
         operation = call.operation
         if operation.does in _STARTS and operation.runs is not None:
-            entries = _entries(state, call)
+            entries = program.entries(call)
             handle = frozenset(call.made)
             kind = operation.kind or UnitKind.CALLBACK
             yield Unit(kind, _name(program, entries, call), entries, handle, call, (call,), operation.daemon)
@@ -341,19 +393,15 @@ def _units(program: Program) -> Iterator[Unit]:
                 model = state.model_of(state.solver.objects[obj])
                 if model is None or model.unit is None or obj != call.subject:
                     continue
-                entries = _entries(state, call)
+                entries = program.entries(call)
                 started = tuple(a.call for a in program.on(obj) if a.does in (Does.SPAWN, Does.ARM))
                 spawns = (call, *started) if model.starts else started
                 yield Unit(model.unit, _name(program, entries, call), entries, frozenset({obj}), call, spawns, _daemon(state, call, model, obj))
     grouped = (c for c in sorted(state.library.values(), key=order) if c.operation.does in (Does.JOIN, Does.WAIT, Does.SHIELD) and c.entries)
     for call in grouped:
-        entries = _entries(state, call)
+        entries = program.entries(call)
         if entries and call.operation.runs is None:
             yield Unit(call.operation.kind or UnitKind.TASK, _name(program, entries, call), entries, frozenset(), call, (call,), False)
-
-
-def _entries(state: State, call: LibraryCall) -> tuple[FunctionId, ...]:
-    return tuple(sorted({f for obj in call.entries for f in functions_of(state, obj)}))
 
 
 def _name(program: Program, entries: tuple[FunctionId, ...], call: LibraryCall) -> str:

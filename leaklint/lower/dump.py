@@ -8,6 +8,9 @@ from typing import assert_never
 from leaklint import ir
 
 _INDENT = "  "
+_CLOSED = (
+    ir.Name, ir.Call, ir.Constant, ir.Attribute, ir.Subscript, ir.Display, ir.Mapping, ir.Comprehension, ir.Walrus, ir.Template
+)  # fmt: skip
 
 
 def dump(summary: ir.Summary) -> Iterator[str]:
@@ -220,9 +223,8 @@ class _Dump:
 
     def operand(self, node: ir.Expr) -> str:
         """In parentheses unless it cannot be misread."""
-        closed = (ir.Name, ir.Call, ir.Constant, ir.Attribute, ir.Subscript, ir.Display, ir.Mapping, ir.Comprehension, ir.Walrus, ir.Template)
         shown = self.expression(node)
-        return shown if isinstance(node, closed) else f"({shown})"
+        return shown if isinstance(node, _CLOSED) else f"({shown})"
 
     def base(self, node: ir.Expr) -> str:
         """What an attribute, an index or a call stands on: `call a.b()` would swallow what follows it."""

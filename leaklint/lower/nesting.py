@@ -12,7 +12,7 @@ from leaklint.lower.walk import MAX_DEPTH
 MAX_BRACKETS = 200
 """CPython's own limit (`MAXLEVEL` in its tokenizer)."""
 MAX_LINKS = 1_000
-"""Operators, calls and attributes in one expression; CPython gives up at some 3,000, and libcst takes quadratic time."""
+"""Operators, calls and attributes in one expression. libcst takes quadratic time for them, and a native stack frame or more for each."""
 MAX_ELIFS = 3_000
 MAX_STRINGS = 3_000
 """Of one implicit concatenation. libcst takes no more and does not say so."""

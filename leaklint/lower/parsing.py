@@ -19,7 +19,7 @@ from leaklint.lower.statements import lower_tree
 from leaklint.lower.walk import MAX_DEPTH, TooDeepError
 
 _STACK = 128 * 1024 * 1024
-"""Bytes. The parser takes some 1,000 for a link or an `elif`, of which `nesting` lets 5,000 pass."""
+"""Bytes. The parser takes some 1,000 for a link or an `elif`, of which `nesting` lets 3,000 pass."""
 _RECURSION = 60_000
 
 
@@ -71,7 +71,7 @@ def _on_a_big_stack(text: str) -> Summary | Problem:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """A tree has no cycles: collecting while it grows costs a third of the time and finds nothing."""
+    """A tree has no cycles: collecting while it grows costs time and finds nothing."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

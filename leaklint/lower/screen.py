@@ -1,7 +1,7 @@
 """Which files can hold concurrency or a leak at all: a lexical test on the bytes, so that most files need no syntax tree.
 
 A missed word costs a missed alarm, a word too many costs time. Over an application of 8,000 files this keeps a fifth of
-the files and a third of the lines.
+the files and two lines in five.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The registry of queries: what a card can select."""
+"""The queries: what a card can select. Each is a pure function over the graph; `QUERIES` is keyed by the names that cards use."""
 
 from __future__ import annotations
 
@@ -9,19 +9,38 @@ from msgspec import Struct
 
 from leaklint.finding import Leak
 from leaklint.graph import Graph
+from leaklint.queries.query import NoOptions, Query
+from leaklint.queries.closing import closed_by_receiver
+from leaklint.queries.copied import copied
+from leaklint.queries.counting import miscounted
+from leaklint.queries.dropped import dropped
+from leaklint.queries.endless import endless_receiver
+from leaklint.queries.outlived import outlived
+from leaklint.queries.pending import left_pending
+from leaklint.queries.timers import rearming_timer, unstopped_timer
+from leaklint.queries.unmatched import Options as Side
+from leaklint.queries.unmatched import unmatched
+from leaklint.queries.unreleased import unreleased
+from leaklint.queries.unwoken import unwoken
 
 
-class NoOptions(Struct, frozen=True, forbid_unknown_fields=True):
-    """For queries that take none."""
+def _query(run: Callable[[Graph, Any], Iterator[Leak]], facts: str, options: type[Struct] = NoOptions, **variants: str) -> Query:
+    return Query(run, options, {name: frozenset(words.split()) for name, words in {"default": facts, **variants}.items()})
 
 
-class Query(Struct, frozen=True):
-    """A pure function over the graph; `options` is the type its card's `[options]` are converted to, `facts` maps each variant
-    to the fact names its message and mend may use."""
+QUERIES: dict[str, Query] = {
+    "unmatched": _query(unmatched, "unit operation channel growth", Side),
+    "outlived": _query(outlived, "channel producer growth"),
+    "closed-by-receiver": _query(closed_by_receiver, "consumer producer channel growth"),
+    "miscounted": _query(miscounted, "channel capacity producer operation growth", starved="channel consumer operation growth"),
+    "dropped": _query(dropped, "callee growth"),
+    "unwoken": _query(unwoken, "unit operation object growth"),
+    "left-pending": _query(left_pending, "operation unit growth"),
+    "endless-receiver": _query(endless_receiver, "unit channel growth"),
+    "unstopped-timer": _query(unstopped_timer, "callee object growth"),
+    "rearming-timer": _query(rearming_timer, "callee growth"),
+    "unreleased": _query(unreleased, "object function growth"),
+    "copied": _query(copied, "operation object size count growth"),
+}
 
-    run: Callable[[Graph, Any], Iterator[Leak]]
-    options: type[Struct]
-    facts: dict[str, frozenset[str]]
-
-
-QUERIES: dict[str, Query] = {}
+__all__ = ["QUERIES", "NoOptions", "Query"]

@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lower.shapes import without
 
@@ -54,6 +54,7 @@ def test_layout_changes_spans_only(name: str, gap: int) -> None:
     assert without(before, "at") == without(after, "at")
 
 
+@settings(database=None, deadline=None)
 @given(st.binary(max_size=60) | st.text(alphabet="asyncio.run(\n:;\t\f'\"\\#[]{}=,*f \r", max_size=60).map(str.encode))
 def test_any_bytes_have_one_summary(source: bytes) -> None:
     summary = lower(source)

@@ -106,7 +106,8 @@ STATEMENTS = {
         "  case binds n irrefutable @6",
     ],
     "class A:\n  f = lambda self: (lambda: self)\n  class B:\n    def m(self): return lambda: 0": [
-        "class A() @2", "  bind f = lambda(self): lambda(): self @3", "  class A.B() @4", "    def A.B.m(self) @5", "      return lambda(): 0 @5",
+        "class A() @2",
+        "  bind f = lambda(self): lambda(): self @3", "  class A.B() @4", "    def A.B.m(self) @5", "      return lambda(): 0 @5",
     ],
 }  # fmt: skip
 

@@ -24,7 +24,14 @@ FILES = [
 def definitions(summary: ir.Summary) -> list[object]:
     """All that is not inside a function."""
     functions = [
-        (f.qualname, f.kind, *(resolved(part, summary) for part in (f.parameters, f.decorators, f.returns)), f.is_async, f.is_generator, f.at)
+        (
+            f.qualname,
+            f.kind,
+            *(resolved(part, summary) for part in (f.parameters, f.decorators, f.returns)),
+            f.is_async,
+            f.is_generator,
+            f.at,
+        )
         for f in summary.functions
         if "<locals>" not in f.qualname and f.kind == "def"
     ]

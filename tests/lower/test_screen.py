@@ -14,8 +14,9 @@ from leaklint.lower.screen import may_leak
         "import asyncio", "from threading import Thread", "import queue", "import multiprocessing as mp", "from concurrent import futures",
         "import anyio", "import trio", "import janus", "import selectors", "import sched", "import atexit", "hass.async_create_task(f())",
         "loop.call_later(1, f)", "q.put_nowait(1)", "lock.acquire()", "self._task.cancel()", "self.cancel = task.cancel", "deepcopy(x)",
-        "memoryview(b)", "with ExitStack() as s: pass", "weakref.finalize(a, b)", "x: Queue[int]", "class A(Thread): pass", "stop = Event()",
-        "while True:\n    pass", "pool.shutdown()", "worker.join()", "self._closed.set()", "nursery.start_soon(f)", "a: Future", "MyLock()",
+        "memoryview(b)", "with ExitStack() as s: pass", "weakref.finalize(a, b)", "x: Queue[int]", "class A(Thread): pass",
+        "stop = Event()", "while True:\n    pass", "pool.shutdown()", "worker.join()", "self._closed.set()", "nursery.start_soon(f)",
+        "a: Future", "MyLock()",
     ],
 )  # fmt: skip
 def test_kept(source: str) -> None:
@@ -26,8 +27,8 @@ def test_kept(source: str) -> None:
 @pytest.mark.parametrize(
     "source",
     [
-        "import os", "async def f(): return await g()", "def on(event: Event): pass", "','.join(x)", "schedule = 1", "d.get(1)", "Locked = 1",
-        "queued = 1", "s.set(1)", "class QueueX: pass",
+        "import os", "async def f(): return await g()", "def on(event: Event): pass", "','.join(x)", "schedule = 1", "d.get(1)",
+        "Locked = 1", "queued = 1", "s.set(1)", "class QueueX: pass",
     ],
 )  # fmt: skip
 def test_outlined(source: str) -> None:

@@ -1,0 +1,84 @@
+"""LK104: the receiving side closes the channel under its producers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from leaklint import ir
+from leaklint.catalog.grammar import Does, Kind
+from leaklint.finding import Confidence, Growth, Leak
+from leaklint.graph import Channel, Graph
+from leaklint.link.actions import Action
+from leaklint.link.values import FunctionId
+from leaklint.paths import handler_names
+from leaklint.queries.query import NoOptions
+from leaklint.queries.stopping import stopped
+from leaklint.queries.wording import grows
+
+
+def closed_by_receiver(graph: Graph, options: NoOptions) -> Iterator[Leak]:
+    """A unit that receives and does not send closes the sending side, while other units may still send."""
+    program = graph.program
+    for channel in graph.channels:
+        if channel.open is not None:
+            continue
+        for close in channel.closes:
+            if any(program.kind(o) is Kind.RECEIVER for o in close.subjects):
+                continue  # a receiver that closes its own end wakes the sender
+            closers = {r.entry for r in graph.runners(close.function)}
+            receivers = {r.entry for a in channel.receives for r in graph.runners(a.function)}
+            senders = [(a, r) for a in channel.sends for r in graph.runners(a.function) if r.entry not in closers]
+            sending = {r.entry for a in channel.sends for r in graph.runners(a.function)}
+            if not closers <= receivers or closers & sending or not senders:
+                continue
+            senders = [(a, r) for a, r in senders if r.unit is not None and stopped(graph, r.unit) is None and not _handled(graph, a)]
+            if not senders or _is_over(graph, close, senders[0][1].unit):
+                continue
+            yield _leak(graph, channel, close, senders[0][0], senders[0][1].unit)
+
+
+def _handled(graph: Graph, send: Action) -> bool:
+    """Whether the send stands in a `try` that knows of the close."""
+    place = graph.program.place(send.function, send.site.number)
+    around = place.around if place is not None else ()
+    names = {name.rpartition(".")[2] for name in send.call.operation.raises} - {"QueueFull", "Full"}
+    for enclosing in around:
+        if isinstance(enclosing.stmt, ir.Try) and enclosing.block == "body":
+            for handler in enclosing.stmt.handlers:
+                caught = set(handler_names(handler))
+                if caught & names or handler.type is None or caught & {"Exception", "BaseException", "ValueError", "OSError"}:
+                    return not _only_continues(handler.body)
+    return False
+
+
+def _only_continues(body: tuple[ir.Stmt, ...]) -> bool:
+    """A handler after which the sender tries again."""
+    return not any(isinstance(s, ir.Return | ir.Raise) or (isinstance(s, ir.Jump) and s.kind == "break") for s in body) and bool(body)
+
+
+def _is_over(graph: Graph, close: Action, unit: object) -> bool:
+    """Whether the closing function joins or awaits the producer before it closes."""
+    handle = getattr(unit, "handle", frozenset())
+    joined = [a for o in handle for a in graph.program.on(o) if a.does is Does.JOIN and a.function == close.function]
+    return any(a.at.line <= close.at.line for a in joined)
+
+
+def _leak(graph: Graph, channel: Channel, close: Action, send: Action, unit: object) -> Leak:
+    function: FunctionId = close.function
+    spawns = getattr(unit, "spawns", ())
+    growth = graph.growth(spawns)
+    producer = getattr(unit, "name", "")
+    consumer = graph.qualname(function) or "the module"
+    source = spawns[0].record.function if spawns else function
+    trace = (
+        graph.step(*channel.made, f"`{channel.name}` is made here"),
+        graph.step(source, spawns[0].record.at if spawns else close.at, f"its producer `{producer}` starts here"),
+        graph.step(function, close.at, f"`{consumer}`, which receives, closes it here"),
+        graph.step(send.function, send.at, "the producer may still send: it fails here, or what it does about that never ends"),
+    )
+    return Leak(
+        graph.program.path(function.module), close.at, graph.qualname(function),
+        {"channel": channel.name, "consumer": consumer, "producer": producer,
+         "growth": grows(graph, growth, "producer", source) if growth is not Growth.ONCE else ""},
+        Confidence.LIKELY, growth, trace,
+    )  # fmt: skip

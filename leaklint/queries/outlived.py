@@ -1,0 +1,300 @@
+"""LK103: the consumer of a bounded channel can leave while its producer still sends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from leaklint import ir
+from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
+from leaklint.finding import Confidence, Growth, Leak, Step
+from leaklint.graph import Channel, Graph, Runner
+from leaklint.link.actions import Action
+from leaklint.link.scopes import subexpressions, walk
+from leaklint.link.values import FunctionId, Site
+from leaklint.paths import Edge, Exit, Node
+from leaklint.queries.query import NoOptions
+from leaklint.queries.sentinels import data_names, is_end_of_data
+from leaklint.queries.stopping import can_be_stopped
+from leaklint.queries.wording import grows, kind_of
+
+_FARTHEST = 4
+"""Calls between a receive and the loop around it, and between that loop and the unit's entry, followed at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """A loop that receives: `site` is the receive, or the call that leads to it, in `function`."""
+
+    function: FunctionId
+    site: int
+    loop: ir.While | ir.For
+    receive: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A way out of the loop that the producer does not know of."""
+
+    at: ir.Span
+    edge: Edge
+    node: Node
+    target: Node
+    explicit: bool
+
+
+def outlived(graph: Graph, options: NoOptions) -> Iterator[Leak]:
+    """One consuming loop, a departure from it that neither ends, drains nor closes for the producer, and a send that then blocks."""
+    for channel in graph.channels:
+        if channel.open is not None or not channel.bounded or not channel.receives:
+            continue
+        sends = [a for a in channel.sends if a.waits is Waits.WHILE_FULL and graph.program.blocks(a)]
+        loops = {(c.function, c.site): c for a in channel.receives for c in _consumptions(graph, a)}
+        if not sends or len({id(c.loop) for c in loops.values()}) != 1:
+            continue
+        consumption = next(iter(loops.values()))
+        if any(_outside(graph, a, consumption) for a in channel.receives):
+            continue
+        leak = _judge(graph, channel, consumption, sends)
+        if leak is not None:
+            yield leak
+
+
+def _consumptions(graph: Graph, receive: Action) -> Iterator[Consumption]:
+    if receive.deferred:
+        return
+    todo = [(receive.function, receive.site.number, 0)]
+    while todo:
+        function, site, depth = todo.pop()
+        place = graph.program.place(function, site)
+        if place is not None and place.loops:
+            yield Consumption(function, site, place.loops[-1], receive)
+        elif depth < _FARTHEST:
+            for caller in sorted(graph.program.callers.get(function, frozenset())):
+                todo += [(caller, number, depth + 1) for number in graph.calls_to(caller, function)]
+
+
+def _outside(graph: Graph, receive: Action, consumption: Consumption) -> bool:
+    """Whether a receive belongs to somebody else, who goes on when this loop is left. A non-waiting one drains."""
+    if receive.waits is None:
+        return receive.function not in graph.program.reached([consumption.function])
+    return not any(c.loop is consumption.loop for c in _consumptions(graph, receive))
+
+
+def _judge(graph: Graph, channel: Channel, consumption: Consumption, sends: list[Action]) -> Leak | None:
+    consumers = graph.runners(consumption.function)
+    if any(r.unit is not None and _is_many(graph, r) for r in consumers):
+        return None
+    entries = {r.entry for r in consumers}
+    for send in sends:
+        producers = [r for r in graph.runners(send.function) if r.unit is not None or r.entry not in entries]
+        producers = [r for r in producers if r.entry not in entries and not can_be_stopped(graph, r)]
+        if not producers or not _sends_much(graph, channel, send, producers[0]):
+            continue
+        rescue = _Rescue(graph, channel, producers)
+        for departure in _departures(graph, channel, consumption):
+            if departure.edge is not Edge.NEXT and _shares_a_group(graph, producers):
+                continue
+            if rescue.is_missed(consumption.function, departure.target, departure.edge, frozenset(), 0):
+                return _leak(graph, channel, consumption, send, producers[0], departure)
+    return None
+
+
+def _is_many(graph: Graph, runner: Runner) -> bool:
+    """Several units run the same consumer: one that leaves has others behind it."""
+    for spawn in runner.unit.spawns if runner.unit is not None else ():
+        place = graph.program.place(spawn.record.function, spawn.record.site.number)
+        if place is not None and (place.loops or place.in_comprehension):
+            return True
+    return runner.unit is not None and len(runner.unit.spawns) > 1
+
+
+def _sends_much(graph: Graph, channel: Channel, send: Action, producer: Runner) -> bool:
+    """Whether the send can meet a full channel after the consumer has left."""
+    if channel.capacity == 0 or producer.unit is None:
+        return True
+    here: tuple[FunctionId, int] | None = (send.function, send.site.number)
+    for _ in range(_FARTHEST):
+        if here is None:
+            return False
+        place = graph.program.place(*here)
+        if place is not None and (place.loops or place.in_comprehension):
+            return True
+        callers = sorted(graph.program.callers.get(here[0], frozenset()))
+        sites = [(caller, number) for caller in callers for number in graph.calls_to(caller, here[0])]
+        if len(sites) > 1:
+            return True
+        here = sites[0] if sites else None
+    return False
+
+
+def _shares_a_group(graph: Graph, producers: list[Runner]) -> bool:
+    """Whether the producers run in a task group, which an exception in its body or in a sibling cancels."""
+    return all(
+        r.unit is not None and r.unit.spawns and all(s.subject is not None and graph.program.kind(s.subject) is Kind.GROUP for s in r.unit.spawns)
+        for r in producers
+    )
+
+
+def _departures(graph: Graph, channel: Channel, consumption: Consumption) -> list[Departure]:
+    """The ways out of the loop: the explicit ones first, then the calls in it that may raise."""
+    loop = consumption.loop
+    inside = {id(s) for s in walk(loop.body)} | {id(loop)}
+    found: list[Departure] = []
+    received = data_names(graph, consumption.function, loop, consumption.site)
+    for node in graph.paths(consumption.function).nodes:
+        if node.stmt is None or id(node.stmt) not in inside:
+            continue
+        at = getattr(node.stmt, "at", None)
+        for edge, target in node.successors:
+            if _is_inside(target, inside, loop) or at is None:
+                continue
+            if isinstance(node.stmt, ir.Jump | ir.Return | ir.Raise):
+                explicit = edge is (Edge.RAISE if isinstance(node.stmt, ir.Raise) else Edge.NEXT)
+                if explicit and not is_end_of_data(graph, channel, consumption.function, loop, node.stmt, received):
+                    found.append(Departure(at, edge, node, target, True))
+            elif edge is Edge.RAISE and node.kind in ("stmt", "test", "enter"):
+                raising = _raising_call(graph, consumption, node)
+                if raising is not None:
+                    found.append(Departure(raising, edge, node, target, False))
+    return sorted(found, key=lambda d: (not d.explicit, d.at.line, d.at.column))
+
+
+def _is_inside(node: Node, inside: set[int], loop: ir.While | ir.For) -> bool:
+    if node.exit_kind is not None or node.stmt is None:
+        return False
+    return id(node.stmt) in inside and not (node.stmt is loop and node.kind == "stmt")
+
+
+def _raising_call(graph: Graph, consumption: Consumption, node: Node) -> ir.Span | None:
+    """The first call of a node that may raise for a reason of its own: not the receive."""
+    module = consumption.function.module
+    for part in node.parts:
+        for expression in subexpressions(part):
+            if not isinstance(expression, ir.Call) or expression.site == consumption.site:
+                continue
+            site = Site(module, expression.site)
+            if graph.program.at(site) or graph.program.is_inert(site) or not _handles(expression, consumption):
+                continue
+            return expression.at
+    return None
+
+
+def _handles(call: ir.Call, consumption: Consumption) -> bool:
+    """Whether the call is more than a look at what was received."""
+    return bool(call.arguments)
+
+
+class _Rescue:
+    """What frees the producer after the consumer has left."""
+
+    def __init__(self, graph: Graph, channel: Channel, producers: list[Runner]) -> None:
+        self.graph = graph
+        self.tasks = all(r.unit is not None and r.unit.kind is UnitKind.TASK for r in producers)
+        program = graph.program
+        handles = {o for r in producers if r.unit is not None for o in r.unit.handle}
+        groups = {s.subject for r in producers if r.unit is not None for s in r.unit.spawns if s.subject is not None}
+        watched = self._watched(producers)
+        self.sites: set[Site] = set()
+        functions: set[FunctionId] = set()
+        for action in program.actions:
+            frees = (
+                (action.does is Does.CANCEL and action.subjects & (handles | groups))
+                or (action.does in (Does.CLOSE, Does.RECEIVE) and action.subjects & channel.objects)
+                or (action.does is Does.SIGNAL and action.subjects & watched)
+                or (action.call.operation.ends_tasks and self.tasks)
+            )
+            if frees:
+                self.sites.add(action.site)
+                functions.add(action.function)
+        self.functions = self._upwards(functions)
+
+    def _watched(self, producers: list[Runner]) -> frozenset[int]:
+        """The events that the producers look at or wait for."""
+        program = self.graph.program
+        functions = program.reached([r.entry for r in producers])
+        looks = (a for a in program.actions if a.function in functions and a.does in (Does.OBSERVE, Does.WAIT))
+        return frozenset(o for a in looks for o in a.subjects if program.kind(o) in (Kind.EVENT, Kind.CONDITION, Kind.FUTURE))
+
+    def _upwards(self, functions: set[FunctionId]) -> frozenset[FunctionId]:
+        found, todo = set(functions), list(functions)
+        while todo:
+            for caller in self.graph.program.callers.get(todo.pop(), frozenset()) - found:
+                found.add(caller)
+                todo.append(caller)
+        return frozenset(found)
+
+    def _frees(self, function: FunctionId, node: Node) -> bool:
+        for number in node.sites():
+            site = Site(function.module, number)
+            if site in self.sites:
+                return True
+            if self.graph.program.state.callees.get(site, set()) & self.functions:
+                return True
+            if any(set(self.graph.program.entries(a.call)) & self.functions for a in self.graph.program.at(site) if a.does is not Does.SPAWN):
+                return True
+        return False
+
+    def is_missed(self, function: FunctionId, start: Node, edge: Edge, seen: frozenset[FunctionId], depth: int) -> bool:
+        """Whether a way from here ends the unit, or returns to code out of sight, without freeing the producer."""
+        program = self.graph.program
+        if depth > _FARTHEST or function in seen:
+            return False
+        for end in self._ends(function, start):
+            if function in program.entered_by or function.index == 0:
+                if function.index != 0 or not self.tasks:
+                    return True
+                continue
+            callers = sorted(program.callers.get(function, frozenset()))
+            if not callers or function in program.openness.callable:
+                return True
+            for caller in callers:
+                for number in self.graph.calls_to(caller, function):
+                    for node in self.graph.paths(caller).of(number):
+                        if Site(caller.module, number) in self.sites:
+                            continue
+                        for way, target in node.successors:
+                            if _continues(way, end) and self.is_missed(caller, target, way, seen | {function}, depth + 1):
+                                return True
+        return False
+
+    def _ends(self, function: FunctionId, start: Node) -> list[Exit]:
+        seen: set[int] = set()
+        found: list[Exit] = []
+        todo = [start]
+        while todo:
+            node = todo.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            if node.exit_kind is not None:
+                if node.exit_kind is not Exit.CANCEL:
+                    found.append(node.exit_kind)
+                continue
+            if self._frees(function, node):
+                continue
+            todo += [target for way, target in node.successors if way is not Edge.CANCEL]
+        return found
+
+
+def _continues(way: Edge, end: Exit) -> bool:
+    return (way is Edge.RAISE) == (end is Exit.RAISE) and way is not Edge.CANCEL
+
+
+def _leak(graph: Graph, channel: Channel, consumption: Consumption, send: Action, producer: Runner, departure: Departure) -> Leak:
+    program, unit = graph.program, producer.unit
+    growth = graph.growth(unit.spawns) if unit is not None else Growth.PER_CALL
+    source = unit.spawns[0].record.function if unit is not None else send.function
+    name = unit.name if unit is not None else graph.qualname(send.function) or "the module"
+    size = "unbuffered" if channel.capacity == 0 else f"bounded to {channel.capacity}" if (channel.capacity or 0) > 0 else "bounded"
+    trace: list[Step] = [graph.step(*channel.made, f"`{channel.name}` is made here, {size}")]
+    if unit is not None:
+        trace.append(graph.step(source, unit.spawns[0].record.at, f"its producer `{name}` starts here and nothing cancels it on the way below"))
+    leaves = "the only consumer leaves here" if departure.explicit else "this may raise: the only consumer leaves"
+    trace.append(graph.step(consumption.function, departure.at, leaves))
+    trace.append(graph.step(send.function, send.at, f"the producer then waits in `{send.method}` for ever"))
+    return Leak(
+        program.path(consumption.function.module), departure.at, graph.qualname(consumption.function),
+        {"channel": channel.name, "producer": name, "growth": grows(graph, growth, kind_of(unit), source)},
+        Confidence.LIKELY, growth, tuple(trace),
+    )  # fmt: skip

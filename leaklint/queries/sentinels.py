@@ -1,0 +1,161 @@
+"""Which exits of a receive loop are the agreed end of the data, and which come as a surprise to the producer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from leaklint import ir
+from leaklint.graph import Channel, Graph
+from leaklint.link.scopes import blocks, subexpressions, target_names, walk
+from leaklint.link.values import FunctionId
+from leaklint.paths import handler_names
+
+_ENDINGS = frozenset({"QueueShutDown", "ShutDown", "QueueEmpty", "Empty", "CancelledError", "EndOfStream", "EOFError", "StopAsyncIteration", "StopIteration", "TimeoutError", "ClosedResourceError", "Closed", "KeyboardInterrupt"})  # fmt: skip
+"""Exceptions by which a channel, a poll or a stop says that there is no more."""
+
+
+def data_names(graph: Graph, function: FunctionId, loop: ir.While | ir.For, site: int) -> tuple[frozenset[str], frozenset[str]]:
+    """The names that hold what was received, and all names that the loop assigns."""
+    received: set[str] = set()
+    assigned: set[str] = set()
+    if isinstance(loop, ir.For):
+        received |= set(target_names(loop.target))
+        assigned |= received
+    for stmt in (loop, *walk(loop.body)):
+        match stmt:
+            case ir.Bind(targets=targets, value=value):
+                names = {n for t in targets for n in target_names(t)}
+                assigned |= names
+                if _mentions_site(value, site):
+                    received |= names
+            case _:
+                pass
+        for expression in _own(stmt):
+            for part in subexpressions(expression):
+                if isinstance(part, ir.Walrus):
+                    assigned.add(part.target.id)
+                    if _mentions_site(part.value, site):
+                        received.add(part.target.id)
+    return frozenset(received), frozenset(assigned)
+
+
+def is_end_of_data(
+    graph: Graph, channel: Channel, function: FunctionId, loop: ir.While | ir.For, leaving: ir.Stmt, names: tuple[frozenset[str], frozenset[str]]
+) -> bool:
+    """Whether a `break`, `return` or `raise` of the loop follows from a sentinel, a stop flag or the end of the channel."""
+    received, assigned = names
+    way = _way_to(loop.body, leaving)
+    if way is None:
+        return True
+    for stmt, part in reversed(way):
+        match stmt, part:
+            case ir.Try(), ir.Handler() as handler:
+                caught = set(handler_names(handler))
+                return bool(caught) and caught <= _ENDINGS
+            case ir.Branch(test=test), _:
+                words = {e.id for e in subexpressions(test) if isinstance(e, ir.Name)}
+                if not words & assigned:
+                    return True  # a flag, a count, a deadline: whoever set it knows
+                if words & received and _is_sentinel(graph, channel, test, received):
+                    return True
+                return False
+            case ir.Match(cases=cases), ir.Case() as case:
+                return any(_sent(graph, channel, test) for test in case.tests) or not cases
+            case (ir.While() | ir.For()), _:
+                return True  # leaving after an inner loop: its own business
+            case _:
+                pass
+    return isinstance(leaving, ir.Raise) is False and _is_last(loop, leaving)
+
+
+def _is_last(loop: ir.While | ir.For, leaving: ir.Stmt) -> bool:
+    """An unconditional exit: the loop runs once, by intention."""
+    return any(stmt is leaving for stmt in loop.body)
+
+
+def _is_sentinel(graph: Graph, channel: Channel, test: ir.Expr, received: frozenset[str]) -> bool:
+    """Whether the test compares what was received with something that a producer sends."""
+    match test:
+        case ir.Operation(operator="not", operands=(ir.Name(id=name),)) if name in received:
+            return True
+        case ir.Name(id=name) if name in received:
+            return True
+        case ir.Operation(operator="and" | "or" | "not", operands=operands):
+            return any(_is_sentinel(graph, channel, operand, received) for operand in operands)
+        case ir.Comparison(left=left, rights=rights):
+            return any(_sent(graph, channel, side) for side in (left, *rights) if not _is_received(side, received))
+        case ir.Call(function=ir.Name(id="isinstance"), arguments=(_, ir.Argument(value=cls))):
+            return _sent(graph, channel, cls)
+        case _:
+            return False
+
+
+def _is_received(side: ir.Expr, received: frozenset[str]) -> bool:
+    return isinstance(side, ir.Name) and side.id in received
+
+
+def _sent(graph: Graph, channel: Channel, value: ir.Expr) -> bool:
+    """Whether a send of the channel speaks of the same constant, name or class."""
+    word = _word(value)
+    if word is None:
+        return True
+    if isinstance(value, ir.Display):
+        return any(_sent(graph, channel, item) for item in value.items)
+    for send in channel.sends:
+        given = send.call.given.get(send.call.operation.value or "")
+        if given is None:
+            return True  # sent by name or through a helper: it may be anything
+        if any(_word(e) == word for e in subexpressions(given)):
+            return True
+    return any(True for obj in channel.objects for _ in graph.bound_methods(obj))
+
+
+def _word(value: ir.Expr) -> str | None:
+    match value:
+        case ir.Constant(kind=kind, text=text):
+            return f"{kind} {text}"
+        case ir.Name(id=name) | ir.Attribute(name=name):
+            return name
+        case ir.Call(function=function):
+            return _word(function)
+        case _:
+            return None
+
+
+def _mentions_site(value: ir.Expr, site: int) -> bool:
+    return any(isinstance(e, ir.Call | ir.Await) and e.site == site for e in subexpressions(value))
+
+
+def _own(stmt: ir.Stmt) -> Iterator[ir.Expr]:
+    match stmt:
+        case ir.While(test=test) | ir.Branch(test=test):
+            yield test
+        case ir.Evaluate(value=value) | ir.Bind(value=value):
+            yield value
+        case _:
+            pass
+
+
+Step = tuple[ir.Stmt, ir.Handler | ir.Case | None]
+
+
+def _way_to(body: tuple[ir.Stmt, ...], wanted: ir.Stmt) -> list[Step] | None:
+    """The compound statements around a statement of the body, outermost first, with the handler or case that holds it."""
+    for stmt in body:
+        if stmt is wanted:
+            return []
+        match stmt:
+            case ir.Try(handlers=handlers):
+                for handler in handlers:
+                    if (way := _way_to(handler.body, wanted)) is not None:
+                        return [(stmt, handler), *way]
+            case ir.Match(cases=cases):
+                for case in cases:
+                    if (way := _way_to(case.body, wanted)) is not None:
+                        return [(stmt, case), *way]
+            case _:
+                pass
+        for block in blocks(stmt):
+            if (way := _way_to(block, wanted)) is not None:
+                return [(stmt, None), *way]
+    return None

@@ -1,0 +1,76 @@
+"""LK101, LK102: one side of a channel waits and the other side does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from leaklint.catalog.grammar import Waits
+from leaklint.finding import Confidence, Growth, Leak, Step
+from leaklint.graph import UNKNOWN, Channel, Graph, Runner
+from leaklint.link.actions import Action
+from leaklint.queries.stopping import can_be_stopped
+from leaklint.queries.wording import grows, kind_of
+
+
+class Options(Struct, frozen=True, forbid_unknown_fields=True):
+    side: Literal["send", "receive"]
+
+
+def unmatched(graph: Graph, options: Options) -> Iterator[Leak]:
+    """A send that fills a bounded channel nobody receives from; a receive from a channel nobody sends to or closes."""
+    for channel in graph.channels:
+        if channel.open is not None:
+            continue
+        if options.side == "send" and channel.bounded and not channel.receives:
+            waiting = _overfull(graph, channel)
+        elif options.side == "receive" and not channel.sends and not channel.closes:
+            waiting = [a for a in channel.receives if a.waits is Waits.WHILE_EMPTY and graph.program.blocks(a)]
+        else:
+            continue
+        for action in waiting:
+            runners = graph.runners(action.function)
+            left = [r for r in runners if not can_be_stopped(graph, r)]
+            if left:
+                yield _leak(graph, channel, action, left[0], options.side)
+                break
+
+
+def _overfull(graph: Graph, channel: Channel) -> list[Action]:
+    """The blocking sends, when there may be more sends than the channel holds."""
+    blocking = [a for a in channel.sends if a.waits is Waits.WHILE_FULL and graph.program.blocks(a)]
+    if channel.capacity == 0 or not blocking:
+        return blocking
+    many = [a for a in channel.sends if _repeats(graph, a)]
+    if many or (channel.capacity != UNKNOWN and len(channel.sends) > (channel.capacity or 0)):
+        return blocking
+    return []
+
+
+def _repeats(graph: Graph, action: Action) -> bool:
+    place = graph.program.place(action.function, action.site.number)
+    if place is not None and (place.loops or place.in_comprehension):
+        return True
+    return not graph.runs_once(action.function)
+
+
+def _leak(graph: Graph, channel: Channel, action: Action, runner: Runner, side: str) -> Leak:
+    unit = runner.unit
+    growth = graph.growth(unit.spawns) if unit is not None else Growth.ONCE if graph.runs_once(action.function) else Growth.PER_CALL
+    source = unit.spawns[0].record.function if unit is not None else action.function
+    nobody = "nobody that runs receives from it" if side == "send" else "nobody that runs sends to it or closes it"
+    bound = "" if side == "receive" else ", unbuffered" if channel.capacity == 0 else ", bounded"
+    trace: list[Step] = [graph.step(*channel.made, f"`{channel.name}` is made here{bound}; {nobody}")]
+    if unit is not None:
+        trace.append(graph.step(source, unit.spawns[0].record.at, f"`{unit.name}` starts here and is cancelled nowhere"))
+    trace.append(graph.step(action.function, action.at, f"it waits here in `{action.method}` for ever"))
+    return Leak(
+        graph.program.path(action.function.module), action.at, graph.qualname(action.function),
+        {
+            "channel": channel.name, "operation": action.method, "unit": graph.qualname(action.function) or "the module",
+            "growth": grows(graph, growth, kind_of(unit), source),
+        },
+        Confidence.LIKELY, growth, tuple(trace),
+    )  # fmt: skip
