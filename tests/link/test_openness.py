@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from link.programs import linked, named, opened
 
+from leaklint.catalog.grammar import Does
 from leaklint.link.solver import WIDEST
 
 
@@ -216,16 +217,19 @@ def test_a_library_may_call_what_overrides_its_methods() -> None:
     assert program.openness.callable[named(program, "Handler._emit")] == "it overrides a method of a library class"
 
 
+def _calls_of_one_function(number: int) -> str:
+    calls = "\n".join(f"same(queue.Queue({size}))" for size in range(number))
+    return f"import queue\n\ndef same(value):\n    value.put(1)\n\nif __name__ == '__main__':\n    pass\n{calls}\n"
+
+
 def test_a_variable_through_which_everything_passes_says_nothing() -> None:
-    makes = "\n".join(f"    same(queue.Queue({number}))" for number in range(WIDEST + 1))
-    program = linked(f"import queue\n\ndef same(value):\n    value.put(1)\n    return value\n\ndef main():\n{makes}\n\nif __name__ == '__main__':\n    main()\n")
+    program = linked(_calls_of_one_function(WIDEST + 1))
     reasons = {program.opened(obj) for obj in range(len(program.state.solver.objects)) if program.kind(obj) is not None}
     assert reasons == {"it passes through a variable that can hold anything"}
 
 
 def test_one_less_and_all_are_told_apart() -> None:
-    makes = "\n".join(f"    same(queue.Queue({number}))" for number in range(WIDEST))
-    program = linked(f"import queue\n\ndef same(value):\n    value.put(1)\n\ndef main():\n{makes}\n\nif __name__ == '__main__':\n    main()\n")
-    sent = {obj for action in program.actions if action.does == "send" for obj in action.subjects}
+    program = linked(_calls_of_one_function(WIDEST))
+    sent = {obj for action in program.actions if action.does is Does.SEND for obj in action.subjects}
     assert len(sent) == WIDEST
     assert not any(program.opened(obj) for obj in sent)
