@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from leaklint import ir
+from leaklint.catalog.grammar import Kind
 from leaklint.link import calls, fields
 from leaklint.link.binding import variadic
 from leaklint.link.decorators import Binding, binding
 from leaklint.link.scopes import blocks, bound_names, expressions, scope_names
 from leaklint.link.state import NOTHING, Actual, CallRecord, Load, State
-from leaklint.link.values import ClassId, ClassValue, Container, FunctionId, FunctionValue, Library, ModuleValue, Site, Super
+from leaklint.link.values import ClassId, ClassValue, Container, FunctionId, FunctionValue, Library, ModuleValue, Resource, Site, Super
 
 
 def constrain(state: State, module: int) -> None:
@@ -80,17 +81,32 @@ class _Bodies:
         state, function = self.state, self.summary.functions[index]
         self.here = FunctionId(self.module, index)
         self.cls = None
-        for parameter in function.parameters:
+        for number, parameter in enumerate(function.parameters):
             variable = state.local(self.here, parameter.name)
             if parameter.kind in ("vararg", "kwarg"):
                 state.solver.allocate(variable, variadic(self.here, parameter))
             else:
-                for declared in state.names.declared(self.module, parameter.annotation):
-                    for one in (declared, *state.names.subclasses(declared)):
-                        state.solver.add(variable, state.instance(one))
+                self._declared(parameter.annotation, variable)
+                self._declared_loop(parameter, number, variable)
+        if not function.is_generator:
+            self._declared(function.returns, state.result(self.here))
         if function.owner is not None and function.parameters:
             self._receiver(function, ClassId(self.module, function.owner))
         self._block(function.body)
+
+    def _declared(self, annotation: ir.Expr | None, variable: int) -> None:
+        """An annotation is evidence: an instance of that class, or of one below it."""
+        for declared in self.state.names.declared(self.module, annotation):
+            for one in (declared, *self.state.names.subclasses(declared)):
+                self.state.solver.add(variable, self.state.instance(one))
+
+    def _declared_loop(self, parameter: ir.Parameter, number: int, variable: int) -> None:
+        """`loop: asyncio.AbstractEventLoop`: any event loop will do, so that what it spawns is seen."""
+        if parameter.annotation is None:
+            return
+        found = self.state.names.resolve(self.module, parameter.annotation)
+        if isinstance(found, Library) and found.name in self.state.models.types and self.state.models.types[found.name].kind is Kind.LOOP:
+            self.state.solver.allocate(variable, Resource(found.name, Site(self.module, -1 - self.here.index * 256 - number), "declared"))
 
     def _receiver(self, function: ir.Function, cls: ClassId) -> None:
         """Anyone may call a method: `self` is an instance of the class, whoever else it is."""

@@ -150,16 +150,23 @@ def field_names(state: State, cls: ClassId) -> list[str]:
 
 
 def _library(state: State, record: CallRecord, name: str) -> None:
+    if name in containers.CONSTRUCTORS:
+        containers.construct(state, record, name)
     operation = state.models.functions.get(name)
     if operation is not None:
         operate(state, record, name, operation, None)
+        return
+    if name in containers.CONSTRUCTORS:
         return
     model = state.models.types.get(name)
     if model is not None:
         make(state, record, model, "", record.result, record.actuals)
         return
     head, _, tail = name.rpartition(".")
-    if tail == "__init__" and head in state.models.types and record.actuals:
+    if name == "object.__new__" and record.actuals:
+        solver = state.solver
+        solver.watch(record.actuals[0].variable, lambda obj: dispatch(state, record, obj) if isinstance(solver.objects[obj], ClassValue) else None)
+    elif tail == "__init__" and head in state.models.types and record.actuals:
         subject, *rest = record.actuals
         model = state.models.types[head]
         state.solver.watch(subject.variable, lambda obj: _constructed(state, record, model, obj, tuple(rest)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from leaklint.link import calls
 from leaklint.link.state import CallRecord, State
-from leaklint.link.values import Container
+from leaklint.link.values import Container, Generator
 
 _ADDS = {"append": 0, "appendleft": 0, "add": 0, "insert": 1, "setdefault": 1, "__setitem__": 1}
 """Method → position of the value that becomes an element."""
@@ -12,6 +13,38 @@ _GIVES_ONE = frozenset({"pop", "popleft", "get", "setdefault", "__getitem__"})
 _GIVES_ALL = frozenset({"values", "keys", "copy", "union", "difference", "intersection", "__iter__"})
 
 METHODS = frozenset({*_ADDS, *_ADDS_ALL, *_GIVES_ONE, *_GIVES_ALL, "items", "popitem", "remove", "discard", "clear"})
+
+CONSTRUCTORS = frozenset(
+    {
+        "list", "dict", "set", "frozenset", "tuple", "collections.deque", "collections.defaultdict", "collections.OrderedDict", "collections.Counter",
+        "collections.ChainMap", "weakref.WeakSet", "weakref.WeakValueDictionary", "weakref.WeakKeyDictionary",
+    }
+)  # fmt: skip
+
+
+def construct(state: State, record: CallRecord, name: str) -> None:
+    """A container made by a call: empty, or with the elements of what it is given; a `defaultdict` with what its factory makes."""
+    solver = state.solver
+    container = solver.allocate(record.result, Container(record.site.module, record.site.number, "made"))
+    element = state.element(container)
+    for actual in record.actuals:
+        if actual.keyword is not None:
+            solver.copy(actual.variable, element)
+        else:
+            solver.watch(actual.variable, lambda obj: _pour(state, obj, element))
+    if name == "collections.defaultdict" and record.actuals:
+        factory = record.actuals[0].variable
+        calls.call(state, CallRecord(record.function, record.site, record.at, factory, (), element))
+
+
+def _pour(state: State, obj: int, element: int) -> None:
+    match state.solver.objects[obj]:
+        case Container():
+            state.solver.copy(state.element(obj), element)
+        case Generator(function=function):
+            state.solver.copy(state.yields(function), element)
+        case _:
+            pass
 
 
 def call(state: State, record: CallRecord, container: int, name: str) -> None:

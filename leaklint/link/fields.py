@@ -67,6 +67,8 @@ def _load_from(state: State, function: FunctionId, obj: int, name: str, target: 
                 solver.copy(state.attribute(obj, name), target)
         case Container() if name in containers.METHODS:
             solver.allocate(target, ContainerMethod(obj, name))
+        case Super(receiver=receiver) if name == "__new__":
+            solver.add(target, receiver)  # calling it makes what calling the class makes
         case Super(cls=cls, receiver=receiver):
             line, outside = _above(state, cls, receiver)
             if not _member(state, function, line, receiver, name, target):

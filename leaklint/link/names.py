@@ -103,6 +103,19 @@ class Names:
                         if name in self.by_name:
                             yield self.by_name[name]
 
+    def imported_names(self, module: int) -> Iterator[tuple[int, str | None]]:
+        """The project modules, each with the name (None: the module itself) that the module imports anywhere."""
+        summary = self.modules[module].summary
+        for function in summary.functions:
+            for stmt in walk(function.body):
+                for imported in stmt.names if isinstance(stmt, ir.Import) else ():
+                    dotted = self.absolute(module, imported)
+                    full = f"{dotted}.{imported.name}"
+                    if imported.name is not None and full in self.by_name:
+                        yield self.by_name[full], None
+                    elif dotted in self.by_name:
+                        yield self.by_name[dotted], None if imported.name == "*" else imported.name
+
     def describe(self, dotted: str) -> Library | None:
         """The library name that a model describes under `dotted`, if one does."""
         name = self.models.aliases.get(dotted, dotted)

@@ -61,6 +61,7 @@ class _Decision:
         self._loads()
         self._functions()
         self._public_state()
+        self._outlines()
         self._widened()
         self._spread()
         return self.result
@@ -164,6 +165,22 @@ class _Decision:
                 if isinstance(value, Instance | ClassValue) and value.cls.module not in self.result.closed_modules:
                     self._escape(variable, f"`{key[2]}` is a public attribute")
 
+    def _outlines(self) -> None:
+        """Files that are known only in outline: what they import they may use, in ways that were not looked at."""
+        names, solver = self.state.names, self.state.solver
+        for module, node in enumerate(names.modules):
+            if not node.summary.is_outline:
+                continue
+            for imported in names.imported_names(module):
+                reason = f"imported by {node.path}, which holds no concurrency of its own"
+                match imported:
+                    case (int() as source, str() as name):
+                        self._escape(solver.known(("global", source, name)), reason)
+                    case (int() as source, None):
+                        for key, variable in list(solver.keyed().items()):
+                            if isinstance(key, tuple) and key[0] == "global" and key[1] == source and not key[2].startswith("_"):
+                                self._escape(variable, reason)
+
     def _widened(self) -> None:
         """What reaches a variable that can hold anything."""
         solver = self.state.solver
@@ -201,6 +218,8 @@ class _Decision:
                     self._escape(solver.known(("element", obj)), reason)
                 case Instance(cls=cls):
                     self._instance(cls, obj, reason)
+                case ClassValue(cls=cls):
+                    self._instance(cls, state.instance(cls), reason)
                 case _:
                     pass
 

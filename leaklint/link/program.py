@@ -15,6 +15,7 @@ from leaklint.link.places import Place, places
 from leaklint.link.state import NOTHING, CallRecord, LibraryCall, State
 from leaklint.link.values import (
     ClassId,
+    ClassValue,
     Container,
     Coroutine,
     FunctionId,
@@ -172,7 +173,7 @@ class Program:
                 continue
             if key[0] == "attribute":
                 owner = self.value(key[1])
-                if not isinstance(owner, Instance) or key[2].startswith("()"):
+                if not isinstance(owner, Instance | ClassValue) or key[2].startswith("()"):
                     continue
                 label, rank = f"{names.cls(owner.cls).name}.{key[2]}", 0
             elif key[0] == "global":
@@ -374,8 +375,8 @@ class Program:
         return value.cls if isinstance(value, Instance) else None
 
 
-_INLINE = frozenset({Does.RUN, Does.BOUND, Does.SHIELD, Does.JOIN, Does.WAIT, Does.ENTER, Does.MAKE, Does.OBSERVE, Does.COPY})
-"""Operations that run what they are given here and now. MAKE: a context manager's function."""
+_INLINE = frozenset({Does.RUN, Does.BOUND, Does.SHIELD, Does.ENTER, Does.OBSERVE, Does.COPY})
+"""Operations that run what they are given here and now, and wait for it."""
 _STARTS = frozenset({Does.SPAWN, Does.ARM, Does.SUBMIT, Does.REGISTER})
 
 
@@ -397,15 +398,14 @@ def _units(program: Program) -> Iterator[Unit]:
                 started = tuple(a.call for a in program.on(obj) if a.does in (Does.SPAWN, Does.ARM))
                 spawns = (call, *started) if model.starts else started
                 yield Unit(model.unit, _name(program, entries, call), entries, frozenset({obj}), call, spawns, _daemon(state, call, model, obj))
-    grouped = (c for c in sorted(state.library.values(), key=order) if c.operation.does in (Does.JOIN, Does.WAIT, Does.SHIELD) and c.entries)
-    for call in grouped:
-        entries = program.entries(call)
-        if entries and call.operation.runs is None:
-            yield Unit(call.operation.kind or UnitKind.TASK, _name(program, entries, call), entries, frozenset(), call, (call,), False)
+    for call in sorted(state.library.values(), key=order):
+        if call.operation.does in (Does.JOIN, Does.WAIT) and call.operation.runs is None:
+            for entry in program.entries(call):  # gather(a(), b()): each becomes a unit of its own
+                yield Unit(call.operation.kind or UnitKind.TASK, program.node(entry).qualname, (entry,), frozenset(), call, (call,), False)
 
 
 def _name(program: Program, entries: tuple[FunctionId, ...], call: LibraryCall) -> str:
-    return ", ".join(program.node(entry).qualname for entry in entries[:3]) or call.name.rpartition(".")[2]
+    return ", ".join(sorted({program.node(entry).qualname for entry in entries})[:3]) or call.name.rpartition(".")[2]
 
 
 def _daemon(state: State, call: LibraryCall, model: TypeModel, obj: int) -> bool:

@@ -99,8 +99,8 @@ class Solver:
             self._late.append((watcher, sorted(known)))
 
     def solve(self) -> None:
-        """Propagate until nothing changes. The result does not depend on the order; ids of objects found on the way do, so
-        whatever is shown is sorted by place and not by id."""
+        """Propagate until nothing changes. Ids of objects found on the way depend on the order of the modules, so whatever is shown is
+        sorted by place and not by id; so does what a widened variable still hands on, but all of that is open."""
         while self._late or self._new:
             while self._late:
                 watcher, objects = self._late.pop()
