@@ -13,7 +13,7 @@ from leaklint.link.actions import Action
 from leaklint.link.program import Program, Unit
 from leaklint.link.sizes import whole_number
 from leaklint.link.state import LibraryCall
-from leaklint.link.values import FunctionId, LibraryMethod, Resource, Site
+from leaklint.link.values import FunctionId, Resource, Site
 from leaklint.paths import Paths, is_endless, paths
 
 
@@ -234,12 +234,6 @@ class Graph:
     def qualname(self, function: FunctionId) -> str:
         node = self.program.node(function)
         return "" if node.kind == "module" else node.qualname
-
-    def bound_methods(self, obj: int) -> Iterator[str]:
-        """Names of the operations of an object that are given away uncalled."""
-        for value in self.program.state.solver.objects:
-            if isinstance(value, LibraryMethod) and value.subject == obj:
-                yield value.name
 
     def to_json(self) -> dict[str, object]:
         from leaklint.picture import facts

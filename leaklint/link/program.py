@@ -17,6 +17,7 @@ from leaklint.link.values import (
     ClassId,
     ClassValue,
     Container,
+    ContainerMethod,
     Coroutine,
     FunctionId,
     Generator,
@@ -146,6 +147,11 @@ class Program:
 
     def formal(self, call: LibraryCall, name: str) -> frozenset[int]:
         return frozenset(o for v in call.formals.get(name, ()) for o in self.holds(v))
+
+    def local_objects(self, function: FunctionId, names: Iterable[str]) -> frozenset[int]:
+        """What local variables of a function may hold."""
+        keys = (("local", function.module, function.index, name) for name in names)
+        return frozenset(o for key in keys for o in self.holds(self.state.solver.known(key)))
 
     def elements(self, objects: Iterable[int]) -> frozenset[int]:
         """The objects themselves, and what is in those that are containers, at any depth."""
@@ -288,9 +294,19 @@ class Program:
         return found
 
     def is_inert(self, site: Site) -> bool:
-        """Whether a call only reaches library functions that keep nothing and end soon."""
+        """Whether a call only reaches methods of containers and library functions that keep nothing and end soon."""
+        if self.state.callees.get(site):
+            return False
         names = self.state.unknown_calls.get(site)
-        return names is not None and all(is_inert(self.state, name) for name in names) and not self.state.callees.get(site)
+        if names is None:
+            held = self.holds(self._callee.get(site, NOTHING))
+            return bool(held) and all(isinstance(self.value(o), ContainerMethod) for o in held)
+        return all(is_inert(self.state, name) for name in names)
+
+    @cached_property
+    def _callee(self) -> dict[Site, int]:
+        """Call → the variable that holds what is called."""
+        return {record.site: record.callee for record in self.state.calls if record.by is None}
 
     @cached_property
     def callers(self) -> dict[FunctionId, frozenset[FunctionId]]:

@@ -63,6 +63,8 @@ def length(program: Program, function: FunctionId, expression: ir.Expr, depth: i
             return None if any(isinstance(item, ir.Starred) for item in items) else len(items)
         case ir.Mapping(items=pairs):
             return None if any(key is None for key, _ in pairs) else len(pairs)
+        case ir.Call(function=ir.Attribute(base=base, name="values" | "items" | "keys"), arguments=()):
+            return length(program, function, base, depth + 1)
         case ir.Call(function=ir.Name(id="range"), arguments=(ir.Argument(value=stop),)):
             return whole_number(program, function, stop, depth + 1)
         case ir.Call(function=ir.Name(id="range"), arguments=(ir.Argument(value=start), ir.Argument(value=stop))):

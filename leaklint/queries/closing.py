@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does, Kind
+from leaklint.catalog.grammar import Does, Gives, Kind
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
@@ -22,6 +22,8 @@ def closed_by_receiver(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     for channel in graph.channels:
         if channel.open is not None:
             continue
+        if any(a.does is Does.MAKE and a.call.operation.returns == Gives.SELF for o in channel.objects for a in program.on(o)):
+            continue  # cloned ends: closing one leaves the others
         for close in channel.closes:
             if any(program.kind(o) is Kind.RECEIVER for o in close.subjects):
                 continue  # a receiver that closes its own end wakes the sender

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint import ir
-from leaklint.catalog.grammar import Waits
+from leaklint.catalog.grammar import Does, Waits
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import UNKNOWN, Channel, Graph, Runner
 from leaklint.link.actions import Action
-from leaklint.link.scopes import expressions, subexpressions, walk
+from leaklint.link.scopes import expressions, subexpressions, target_names, walk
 from leaklint.link.sizes import length
-from leaklint.link.values import FunctionId
+from leaklint.link.values import FunctionId, Site
 from leaklint.paths import is_endless
 from leaklint.queries.query import NoOptions
 from leaklint.queries.stopping import can_be_stopped
@@ -26,10 +26,14 @@ def miscounted(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     for channel in graph.channels:
         if channel.open is not None or channel.closes or not channel.sends or not channel.receives:
             continue
-        sends = [(a, _count(graph, channel, a)) for a in channel.sends]
-        receives = [(a, _count(graph, channel, a)) for a in channel.receives]
+        homes = _homes(graph, channel.made[0])
+        sends = [(a, _count(graph, channel, homes, a)) for a in channel.sends]
+        receives = [(a, _count(graph, channel, homes, a)) for a in channel.receives]
         if any(count is None for _, count in (*sends, *receives)):
             continue
+        repeated = any(_in_loop(graph, a) for a in channel.receives)
+        if repeated and any(count == MANY for _, count in (*sends, *receives)):
+            continue  # two loops of unknown length may well match
         sent = sum(count or 0 for _, count in sends)
         received = sum(count or 0 for _, count in receives)
         waiting_sends = [a for a, _ in sends if a.waits is Waits.WHILE_FULL and graph.program.blocks(a)]
@@ -41,22 +45,43 @@ def miscounted(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             yield from _stays(graph, channel, waiting_receives, "starved")
 
 
-def _count(graph: Graph, channel: Channel, action: Action) -> int | None:
+def _in_loop(graph: Graph, action: Action) -> bool:
+    place = graph.program.place(action.function, action.site.number)
+    return place is not None and bool(place.loops or place.in_comprehension)
+
+
+def _homes(graph: Graph, made: FunctionId) -> frozenset[FunctionId]:
+    """The function that makes the channel, and those that run it just once: one run of any of them has one channel."""
+    homes = {made}
+    while True:
+        sources = _sources(graph, made)
+        if len(sources) != 1 or sources[0][0] in homes:
+            return frozenset(homes)
+        made, site = sources[0]
+        place = graph.program.place(made, site)
+        if place is None or place.loops or place.in_comprehension:
+            return frozenset(homes)
+        homes.add(made)
+
+
+def _count(graph: Graph, channel: Channel, homes: frozenset[FunctionId], action: Action) -> int | None:
     """How often the operation happens for one channel: a number, MANY, or None when nothing can be said."""
     if action.deferred:
         return None
-    return _times(graph, action.function, action.site.number, channel.made[0], 0)
+    return _times(graph, channel, action.function, action.site.number, homes, 0)
 
 
-def _times(graph: Graph, function: FunctionId, site: int, home: FunctionId, depth: int) -> int | None:
-    """How often a site of a function runs in one run of the channel's home function."""
+def _times(graph: Graph, channel: Channel, function: FunctionId, site: int, homes: frozenset[FunctionId], depth: int) -> int | None:
+    """How often a site of a function runs in one run of a home function of the channel."""
     program = graph.program
     place = program.place(function, site)
     if place is None or depth > 5 or any(isinstance(e.stmt, ir.Branch | ir.Match | ir.Try) and _is_conditional(e.stmt, e.block) for e in place.around):
         return None
     count = 1
     for loop in place.loops:
-        times = _turns(graph, function, loop)
+        if _is_over_channels(graph, channel, function, loop):
+            continue
+        times = _turns(graph, function, loop, is_spawn=depth > 0 and _is_spawn(graph, function, site))
         if times is None:
             return None
         count = min(MANY, count * times)
@@ -65,14 +90,14 @@ def _times(graph: Graph, function: FunctionId, site: int, home: FunctionId, dept
         if times is None:
             return None
         count = min(MANY, count * times)
-    if function == home:
+    if function in homes:
         return count
     outer = 0
     sources = _sources(graph, function)
     if not sources:
         return None
     for caller, number in sources:
-        times = _times(graph, caller, number, home, depth + 1)
+        times = _times(graph, channel, caller, number, homes, depth + 1)
         if times is None:
             return None
         outer += times
@@ -94,10 +119,23 @@ def _sources(graph: Graph, function: FunctionId) -> list[tuple[FunctionId, int]]
     return sorted(found)
 
 
-def _turns(graph: Graph, function: FunctionId, loop: ir.While | ir.For) -> int | None:
+def _is_over_channels(graph: Graph, channel: Channel, function: FunctionId, loop: ir.While | ir.For) -> bool:
+    """Whether each turn of the loop has another channel in hand."""
+    if not isinstance(loop, ir.For):
+        return False
+    held = graph.program.local_objects(function, target_names(loop.target))
+    return bool(held & channel.objects)
+
+
+def _is_spawn(graph: Graph, function: FunctionId, site: int) -> bool:
+    return any(a.does is Does.SPAWN for a in graph.program.at(Site(function.module, site)))
+
+
+def _turns(graph: Graph, function: FunctionId, loop: ir.While | ir.For, *, is_spawn: bool) -> int | None:
+    """How often a loop turns. A loop that starts a unit in each turn is there to start more than one."""
     match loop:
         case ir.While(test=test):
-            return None if not is_endless(test) or _leaves(loop) else MANY
+            return MANY if not _leaves(loop) and (is_spawn or is_endless(test)) else None
         case ir.For(iterable=iterable):
             if _leaves(loop) or loop.is_async:
                 return None

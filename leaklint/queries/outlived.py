@@ -10,7 +10,8 @@ from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Channel, Graph, Runner
 from leaklint.link.actions import Action
-from leaklint.link.scopes import subexpressions, walk
+from leaklint.link.program import Unit
+from leaklint.link.scopes import expressions, subexpressions, walk
 from leaklint.link.values import FunctionId, Site
 from leaklint.paths import Edge, Exit, Node
 from leaklint.queries.query import NoOptions
@@ -67,11 +68,26 @@ def _consumptions(graph: Graph, receive: Action) -> Iterator[Consumption]:
     while todo:
         function, site, depth = todo.pop()
         place = graph.program.place(function, site)
-        if place is not None and place.loops:
+        if place is not None and place.loops and not _yields_in(place.loops[-1]):
             yield Consumption(function, site, place.loops[-1], receive)
+        elif place is not None and graph.program.node(function).is_generator:
+            yield from _iterations(graph, function, receive)
         elif depth < _FARTHEST:
             for caller in sorted(graph.program.callers.get(function, frozenset())):
                 todo += [(caller, number, depth + 1) for number in graph.calls_to(caller, function)]
+
+
+def _yields_in(loop: ir.While | ir.For) -> bool:
+    """A generator's loop goes on only as long as somebody iterates it."""
+    return any(isinstance(e, ir.Yield) for s in walk(loop.body) for x in expressions(s) for e in subexpressions(x))
+
+
+def _iterations(graph: Graph, generator: FunctionId, receive: Action) -> Iterator[Consumption]:
+    """The loops of other functions over what the generator yields."""
+    for record in graph.program.calls_of(generator):
+        for stmt in walk(graph.program.node(record.function).body):
+            if isinstance(stmt, ir.For) and any(isinstance(e, ir.Call) and e.site == record.site.number for e in subexpressions(stmt.iterable)):
+                yield Consumption(record.function, stmt.site, stmt, receive)
 
 
 def _outside(graph: Graph, receive: Action, consumption: Consumption) -> bool:
@@ -130,10 +146,12 @@ def _sends_much(graph: Graph, channel: Channel, send: Action, producer: Runner) 
 
 def _shares_a_group(graph: Graph, producers: list[Runner]) -> bool:
     """Whether the producers run in a task group, which an exception in its body or in a sibling cancels."""
-    return all(
-        r.unit is not None and r.unit.spawns and all(s.subject is not None and graph.program.kind(s.subject) is Kind.GROUP for s in r.unit.spawns)
-        for r in producers
-    )
+    return all(r.unit is not None and in_group(graph, r.unit) for r in producers)
+
+
+def in_group(graph: Graph, unit: Unit) -> bool:
+    """Whether the unit is started in a task group."""
+    return bool(unit.spawns) and all(s.subject is not None and graph.program.kind(s.subject) is Kind.GROUP for s in unit.spawns)
 
 
 def _departures(graph: Graph, channel: Channel, consumption: Consumption) -> list[Departure]:
@@ -141,7 +159,7 @@ def _departures(graph: Graph, channel: Channel, consumption: Consumption) -> lis
     loop = consumption.loop
     inside = {id(s) for s in walk(loop.body)} | {id(loop)}
     found: list[Departure] = []
-    received = data_names(graph, consumption.function, loop, consumption.site)
+    received = data_names(loop, consumption.site)
     for node in graph.paths(consumption.function).nodes:
         if node.stmt is None or id(node.stmt) not in inside:
             continue
@@ -151,7 +169,7 @@ def _departures(graph: Graph, channel: Channel, consumption: Consumption) -> lis
                 continue
             if isinstance(node.stmt, ir.Jump | ir.Return | ir.Raise):
                 explicit = edge is (Edge.RAISE if isinstance(node.stmt, ir.Raise) else Edge.NEXT)
-                if explicit and not is_end_of_data(graph, channel, consumption.function, loop, node.stmt, received):
+                if explicit and not is_end_of_data(channel, loop, node.stmt, received):
                     found.append(Departure(at, edge, node, target, True))
             elif edge is Edge.RAISE and node.kind in ("stmt", "test", "enter"):
                 raising = _raising_call(graph, consumption, node)
@@ -208,6 +226,7 @@ class _Rescue:
                 self.sites.add(action.site)
                 functions.add(action.function)
         self.functions = self._upwards(functions)
+        self.makers = self._upwards({channel.made[0]}) if channel.made[0].index else frozenset()
 
     def _watched(self, producers: list[Runner]) -> frozenset[int]:
         """The events that the producers look at or wait for."""
@@ -241,10 +260,16 @@ class _Rescue:
         if depth > _FARTHEST or function in seen:
             return False
         for end in self._ends(function, start):
-            if function in program.entered_by or function.index == 0:
-                if function.index != 0 or not self.tasks:
+            if end is None:
+                return True
+            if function.index == 0:
+                if not self.tasks:
                     return True
                 continue
+            if function in program.entered_by:
+                if end is Exit.RAISE and all(in_group(self.graph, unit) for unit in program.entered_by[function]):
+                    continue  # the failure cancels the group, and with it whoever waits in its body
+                return True
             callers = sorted(program.callers.get(function, frozenset()))
             if not callers or function in program.openness.callable:
                 return True
@@ -258,9 +283,15 @@ class _Rescue:
                                 return True
         return False
 
-    def _ends(self, function: FunctionId, start: Node) -> list[Exit]:
+    def _makes_another(self, function: FunctionId, node: Node) -> bool:
+        """Whether the node comes to the place that makes the channel: from there on it is another one, and this one is forgotten."""
+        callees = self.graph.program.state.callees
+        return any(callees.get(Site(function.module, number), set()) & self.makers for number in node.sites())
+
+    def _ends(self, function: FunctionId, start: Node) -> list[Exit | None]:
+        """How ways from here that free nobody end: at an exit of the function, or (None) where the channel is made anew."""
         seen: set[int] = set()
-        found: list[Exit] = []
+        found: list[Exit | None] = []
         todo = [start]
         while todo:
             node = todo.pop()
@@ -270,6 +301,9 @@ class _Rescue:
             if node.exit_kind is not None:
                 if node.exit_kind is not Exit.CANCEL:
                     found.append(node.exit_kind)
+                continue
+            if self._makes_another(function, node):
+                found.append(None)
                 continue
             if self._frees(function, node):
                 continue

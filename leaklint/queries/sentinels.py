@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint import ir
-from leaklint.graph import Channel, Graph
+from leaklint.graph import Channel
 from leaklint.link.scopes import blocks, subexpressions, target_names, walk
-from leaklint.link.values import FunctionId
 from leaklint.paths import handler_names
 
 _ENDINGS = frozenset({"QueueShutDown", "ShutDown", "QueueEmpty", "Empty", "CancelledError", "EndOfStream", "EOFError", "StopAsyncIteration", "StopIteration", "TimeoutError", "ClosedResourceError", "Closed", "KeyboardInterrupt"})  # fmt: skip
 """Exceptions by which a channel, a poll or a stop says that there is no more."""
 
 
-def data_names(graph: Graph, function: FunctionId, loop: ir.While | ir.For, site: int) -> tuple[frozenset[str], frozenset[str]]:
+def data_names(loop: ir.While | ir.For, site: int) -> tuple[frozenset[str], frozenset[str]]:
     """The names that hold what was received, and all names that the loop assigns."""
     received: set[str] = set()
     assigned: set[str] = set()
@@ -40,7 +39,7 @@ def data_names(graph: Graph, function: FunctionId, loop: ir.While | ir.For, site
 
 
 def is_end_of_data(
-    graph: Graph, channel: Channel, function: FunctionId, loop: ir.While | ir.For, leaving: ir.Stmt, names: tuple[frozenset[str], frozenset[str]]
+    channel: Channel, loop: ir.While | ir.For, leaving: ir.Stmt, names: tuple[frozenset[str], frozenset[str]]
 ) -> bool:
     """Whether a `break`, `return` or `raise` of the loop follows from a sentinel, a stop flag or the end of the channel."""
     received, assigned = names
@@ -56,11 +55,11 @@ def is_end_of_data(
                 words = {e.id for e in subexpressions(test) if isinstance(e, ir.Name)}
                 if not words & assigned:
                     return True  # a flag, a count, a deadline: whoever set it knows
-                if words & received and _is_sentinel(graph, channel, test, received):
+                if words & received and _is_sentinel(channel, test, received):
                     return True
                 return False
             case ir.Match(cases=cases), ir.Case() as case:
-                return any(_sent(graph, channel, test) for test in case.tests) or not cases
+                return any(_sent(channel, test) for test in case.tests) or not cases
             case (ir.While() | ir.For()), _:
                 return True  # leaving after an inner loop: its own business
             case _:
@@ -73,7 +72,7 @@ def _is_last(loop: ir.While | ir.For, leaving: ir.Stmt) -> bool:
     return any(stmt is leaving for stmt in loop.body)
 
 
-def _is_sentinel(graph: Graph, channel: Channel, test: ir.Expr, received: frozenset[str]) -> bool:
+def _is_sentinel(channel: Channel, test: ir.Expr, received: frozenset[str]) -> bool:
     """Whether the test compares what was received with something that a producer sends."""
     match test:
         case ir.Operation(operator="not", operands=(ir.Name(id=name),)) if name in received:
@@ -81,11 +80,11 @@ def _is_sentinel(graph: Graph, channel: Channel, test: ir.Expr, received: frozen
         case ir.Name(id=name) if name in received:
             return True
         case ir.Operation(operator="and" | "or" | "not", operands=operands):
-            return any(_is_sentinel(graph, channel, operand, received) for operand in operands)
+            return any(_is_sentinel(channel, operand, received) for operand in operands)
         case ir.Comparison(left=left, rights=rights):
-            return any(_sent(graph, channel, side) for side in (left, *rights) if not _is_received(side, received))
+            return any(_sent(channel, side) for side in (left, *rights) if not _is_received(side, received))
         case ir.Call(function=ir.Name(id="isinstance"), arguments=(_, ir.Argument(value=cls))):
-            return _sent(graph, channel, cls)
+            return _sent(channel, cls)
         case _:
             return False
 
@@ -94,20 +93,20 @@ def _is_received(side: ir.Expr, received: frozenset[str]) -> bool:
     return isinstance(side, ir.Name) and side.id in received
 
 
-def _sent(graph: Graph, channel: Channel, value: ir.Expr) -> bool:
+def _sent(channel: Channel, value: ir.Expr) -> bool:
     """Whether a send of the channel speaks of the same constant, name or class."""
     word = _word(value)
     if word is None:
         return True
     if isinstance(value, ir.Display):
-        return any(_sent(graph, channel, item) for item in value.items)
+        return any(_sent(channel, item) for item in value.items)
     for send in channel.sends:
         given = send.call.given.get(send.call.operation.value or "")
         if given is None:
             return True  # sent by name or through a helper: it may be anything
         if any(_word(e) == word for e in subexpressions(given)):
             return True
-    return any(True for obj in channel.objects for _ in graph.bound_methods(obj))
+    return False
 
 
 def _word(value: ir.Expr) -> str | None:

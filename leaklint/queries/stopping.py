@@ -26,7 +26,8 @@ def stopped(graph: Graph, unit: Unit) -> str | None:
             return "its group is cancelled"
     if unit.kind is UnitKind.TASK and not unit.handle and any(s.operation.does is not Does.SPAWN for s in unit.spawns):
         return "the one that waits for it can be cancelled"
-    if unit.kind is UnitKind.TASK and graph.growth(unit.spawns) is Growth.ONCE and in_program(graph, unit):
+    waited = any(s.subject is not None and program.kind(s.subject) is Kind.GROUP for s in unit.spawns)
+    if unit.kind is UnitKind.TASK and not waited and graph.growth(unit.spawns) is Growth.ONCE and in_program(graph, unit):
         return "the program's end cancels it"
     return None
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from leaklint.catalog.grammar import Waits
+from leaklint.catalog.grammar import Kind, Waits
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import UNKNOWN, Channel, Graph, Runner
 from leaklint.link.actions import Action
@@ -26,7 +26,7 @@ def unmatched(graph: Graph, options: Options) -> Iterator[Leak]:
             continue
         if options.side == "send" and channel.bounded and not channel.receives:
             waiting = _overfull(graph, channel)
-        elif options.side == "receive" and not channel.sends and not channel.closes:
+        elif options.side == "receive" and not channel.sends and not _closed_by_sender(graph, channel):
             waiting = [a for a in channel.receives if a.waits is Waits.WHILE_EMPTY and graph.program.blocks(a)]
         else:
             continue
@@ -36,6 +36,11 @@ def unmatched(graph: Graph, options: Options) -> Iterator[Leak]:
             if left:
                 yield _leak(graph, channel, action, left[0], options.side)
                 break
+
+
+def _closed_by_sender(graph: Graph, channel: Channel) -> bool:
+    """Whether somebody closes the channel: not only a receiver its own end."""
+    return any(graph.program.kind(o) is not Kind.RECEIVER for a in channel.closes for o in a.subjects)
 
 
 def _overfull(graph: Graph, channel: Channel) -> list[Action]:
