@@ -202,7 +202,7 @@ class Graph:
             module = function.module
             found = self._paths[function] = paths(
                 self.program.node(function),
-                lambda call: self._may_raise(Site(module, call.site)),
+                lambda call: bool(self.program.raising.of_call(function, call)),
                 lambda site: self._suppresses(Site(module, site)),
             )
         return found
@@ -211,13 +211,6 @@ class Graph:
     def _paths(self) -> dict[FunctionId, Paths]:
         return {}
 
-    def _may_raise(self, site: Site) -> bool:
-        """Calls of modelled operations that look, signal or hand over do not raise; everything else may."""
-        actions = self.program.at(site)
-        if not actions:
-            return not self.program.is_inert(site)
-        return any(a.call.operation.raises or a.does not in _NEVER_RAISES for a in actions)
-
     def _suppresses(self, site: Site) -> bool:
         for action in self.program.at(site):
             for obj in action.subjects:
@@ -225,6 +218,38 @@ class Graph:
                 if model is not None and model.suppresses is not None:
                     return True
         return False
+
+    def is_main(self, function: FunctionId) -> bool:
+        """Whether the function is a main coroutine, run once by a call that cancels what is left when it returns (`asyncio.run`)."""
+        runs = self._runs.get(function)
+        others = self.program.callers.get(function, frozenset()) - (runs or frozenset())
+        return runs is not None and not others and function not in self.program.entered_by
+
+    def ends_with_main(self, function: FunctionId) -> bool:
+        """Whether the function is a main coroutine, or a part of one that is run once."""
+        seen: set[FunctionId] = set()
+        while function not in seen:
+            if self.is_main(function):
+                return True
+            seen.add(function)
+            callers = self.program.callers.get(function, frozenset())
+            if len(callers) != 1 or function in self.program.entered_by:
+                return False
+            (caller,) = callers
+            if not self._calls_once(caller, function):
+                return False
+            function = caller
+        return False
+
+    @cached_property
+    def _runs(self) -> dict[FunctionId, frozenset[FunctionId]]:
+        """Main coroutine → the functions that run it."""
+        found: dict[FunctionId, set[FunctionId]] = {}
+        for call in self.program.state.library.values():
+            if call.operation.ends_tasks:
+                for entry in self.program.entries(call):
+                    found.setdefault(entry, set()).add(call.record.function)
+        return {entry: frozenset(functions) for entry, functions in found.items()}
 
     # --- for people
 
@@ -244,11 +269,6 @@ class Graph:
         from leaklint.picture import dot
 
         return dot(self.program)
-
-
-_NEVER_RAISES = frozenset(
-    {Does.OBSERVE, Does.RELEASE, Does.SIGNAL, Does.CLEAR, Does.CANCEL, Does.DRAIN, Does.MAKE, Does.ARM, Does.SPAWN, Does.REGISTER, Does.ACQUIRE}
-)
 
 
 def _is_infinite(expression: ir.Expr) -> bool:

@@ -1,18 +1,19 @@
 """The control flow of one function: its statements as nodes, and the ways on from each, exceptions and cancellation included.
 
-Built from the structured body by continuation: each block is made knowing where it goes on, so `finally` blocks and the exits of
-`with` blocks stand once for each way through them. An `except Exception` does not stop a cancellation.
+Built from the end of each block to its start, so that a statement knows where it goes on. What leaves a block early unwinds the regions
+around it: a `finally` block and the exit of a `with` stand once for each way through them. An `except Exception` does not stop a
+cancellation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from functools import cache
 
 from leaklint import ir
 from leaklint.link.scopes import expressions, subexpressions
+from leaklint.link.thrown import Thrown, catches, thrown_by, types_of
 
 
 class Edge(Enum):
@@ -31,17 +32,23 @@ class Exit(Enum):
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A statement, the test of a branch or loop, the entry (`enter`) or the exit (`exit`) of a `with`, an `except` dispatch, or an end
-    of the function (`exit_kind`). `parts` are the expressions evaluated here."""
+    """A statement, the test of a branch or loop, the entry (`enter`) or the exit (`exit`) of a `with`, an `except` dispatch, the shared
+    end of a `finally` (`join`), or an end of the function (`exit_kind`). `parts` are the expressions evaluated here."""
 
     kind: str
     stmt: ir.Stmt | None
     parts: tuple[ir.Expr, ...] = ()
     exit_kind: Exit | None = None
     successors: list[tuple[Edge, Node]] = field(default_factory=list)
+    _sites: tuple[int, ...] | None = None
 
-    def sites(self) -> Iterable[int]:
+    def sites(self) -> tuple[int, ...]:
         """The sites evaluated here: calls, awaits, with items, loop steps."""
+        if self._sites is None:
+            self._sites = tuple(self._find_sites())
+        return self._sites
+
+    def _find_sites(self) -> Iterator[int]:
         for part in self.parts:
             for expression in subexpressions(part):
                 match expression:
@@ -62,204 +69,334 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Paths:
+    """The nodes that can be reached from the entry."""
+
     entry: Node
     nodes: tuple[Node, ...]
+    by_site: dict[int, list[Node]]
 
     def of(self, site: int) -> list[Node]:
-        """The nodes that evaluate a site; more than one where it stands in a `finally`."""
-        return [node for node in self.nodes if site in node.sites()]
-
-
-Target = Callable[[], Node]
-
-
-@dataclass(frozen=True, slots=True)
-class _Ways:
-    """Where control goes from inside a block."""
-
-    returns: Target
-    raises: Target
-    cancels: Target
-    breaks: Target | None = None
-    continues: Target | None = None
+        """The nodes that evaluate a site; more than one where it stands in a `finally`, none where it cannot be reached."""
+        return self.by_site.get(site, [])
 
 
 def paths(function: ir.Function, may_raise: Callable[[ir.Call], bool], suppresses: Callable[[int], bool]) -> Paths:
     """The control flow of a function. `may_raise` says whether a call can, `suppresses` whether a `with` item (its site) swallows
     exceptions."""
-    return _Builder(may_raise, suppresses).build(function)
+    return _Builder(function, may_raise, suppresses).build()
+
+
+class _Leaves(Enum):
+    """How control leaves a block early."""
+
+    RETURN = auto()
+    BREAK = auto()
+    CONTINUE = auto()
+
+
+_Way = Thrown | _Leaves
+
+
+@dataclass(slots=True, eq=False)
+class _Region:
+    """What control passes through when it leaves a block early; `then` is where the statement goes on. `ways`: the node at which each
+    way out enters, made once."""
+
+    kind: str  # function, loop, handlers, handler, final, with
+    parent: _Region | None
+    stmt: ir.Stmt | None = None
+    then: Node | None = None
+    header: Node | None = None
+    caught: Thrown | None = None
+    alias: str | None = None
+    ways: dict[_Way, Node] = field(default_factory=dict)
+    bodies: dict[tuple[int, bool], Node] = field(default_factory=dict)
+    join: tuple[Node, Node] | None = None
+
+
+_COPIES = 8
+"""Nodes per statement of a function, beyond a free allowance, from which `finally` blocks are no longer copied for each way."""
+_FREE = 2_000
 
 
 class _Builder:
-    def __init__(self, may_raise: Callable[[ir.Call], bool], suppresses: Callable[[int], bool]) -> None:
+    def __init__(self, function: ir.Function, may_raise: Callable[[ir.Call], bool], suppresses: Callable[[int], bool]) -> None:
+        self.function = function
         self.may_raise = may_raise
         self.suppresses = suppresses
         self.nodes: list[Node] = []
+        self.statements: set[int] = set()
 
-    def build(self, function: ir.Function) -> Paths:
+    def build(self) -> Paths:
         ends = {kind: self._node("end", None, exit_kind=kind) for kind in Exit}
-        ways = _Ways(lambda: ends[Exit.RETURN], lambda: ends[Exit.RAISE], lambda: ends[Exit.CANCEL])
-        entry = self._block(function.body, ends[Exit.RETURN], ways)
-        return Paths(entry, tuple(self.nodes))
+        outside = _Region("function", None)
+        outside.ways = {_Leaves.RETURN: ends[Exit.RETURN]}
+        self.ends = ends
+        entry = self._block(self.function.body, ends[Exit.RETURN], outside)
+        return _reachable(entry)
 
     def _node(self, kind: str, stmt: ir.Stmt | None, parts: Iterable[ir.Expr] = (), exit_kind: Exit | None = None) -> Node:
         node = Node(kind, stmt, tuple(parts), exit_kind)
         self.nodes.append(node)
+        if stmt is not None:
+            self.statements.add(id(stmt))
         return node
 
-    def _block(self, body: tuple[ir.Stmt, ...], then: Node, ways: _Ways) -> Node:
+    @property
+    def _is_crowded(self) -> bool:
+        return len(self.nodes) > _FREE + _COPIES * len(self.statements)
+
+    # --- statements
+
+    def _block(self, body: tuple[ir.Stmt, ...], then: Node, region: _Region) -> Node:
         for stmt in reversed(body):
-            then = self._statement(stmt, then, ways)
+            then = self._statement(stmt, then, region)
         return then
 
-    def _throws(self, node: Node, ways: _Ways, waits: bool = False) -> None:
+    def _statement(self, stmt: ir.Stmt, then: Node, region: _Region) -> Node:
+        match stmt:
+            case ir.Branch():
+                return self._branch(stmt, then, region)
+            case ir.While(test=test):
+                node = self._node("test", stmt, (test,))
+                return self._loop(stmt, node, then, region)
+            case ir.For(iterable=iterable):
+                node = self._loop(stmt, self._node("step", stmt), then, region)
+                first = self._node("stmt", stmt, (iterable,))
+                first.successors.append((Edge.NEXT, node))
+                self._throws(first, region)
+                return first
+            case ir.Try():
+                return self._try(stmt, then, region)
+            case ir.With():
+                return self._with(stmt, then, region)
+            case ir.Match(cases=cases):
+                node = self._node("test", stmt, expressions(stmt))
+                for case in cases:
+                    node.successors.append((Edge.TRUE, self._block(case.body, then, region)))
+                if not any(case.irrefutable and case.guard is None for case in cases):
+                    node.successors.append((Edge.FALSE, then))
+                self._throws(node, region)
+                return node
+            case ir.Jump(kind=kind):
+                node = self._node("stmt", stmt)
+                node.successors.append((Edge.NEXT, self._leave(region, _Leaves.BREAK if kind == "break" else _Leaves.CONTINUE)))
+                return node
+            case ir.Return():
+                node = self._node("stmt", stmt, expressions(stmt))
+                node.successors.append((Edge.NEXT, self._leave(region, _Leaves.RETURN)))
+                self._throws(node, region)
+                return node
+            case ir.Raise(exception=exception):
+                node = self._node("stmt", stmt, expressions(stmt))
+                thrown = _raised_again(exception, region) or thrown_by(exception)
+                node.successors.append((_edge(thrown), self._leave(region, thrown)))
+                return node
+            case _:
+                node = self._node("stmt", stmt, expressions(stmt))
+                node.successors.append((Edge.NEXT, then))
+                self._throws(node, region)
+                return node
+
+    def _branch(self, stmt: ir.Branch, then: Node, region: _Region) -> Node:
+        """An `if` with all its `elif`s, the last first: they nest in the tree, but not here."""
+        arms = [stmt]
+        while len(arms[-1].orelse) == 1 and isinstance(following := arms[-1].orelse[0], ir.Branch):
+            arms.append(following)
+        otherwise = self._block(arms[-1].orelse, then, region)
+        for arm in reversed(arms):
+            node = self._node("test", arm, (arm.test,))
+            if _truth(arm.test) is not False:
+                node.successors.append((Edge.TRUE, self._block(arm.body, then, region)))
+            if _truth(arm.test) is not True:
+                node.successors.append((Edge.FALSE, otherwise))
+            self._throws(node, region)
+            otherwise = node
+        return otherwise
+
+    def _loop(self, stmt: ir.While | ir.For, node: Node, then: Node, region: _Region) -> Node:
+        waits = isinstance(stmt, ir.For) and stmt.is_async
+        node.successors.append((Edge.TRUE, self._block(stmt.body, node, _Region("loop", region, stmt, then, node))))
+        if isinstance(stmt, ir.For) or _truth(stmt.test) is not True:
+            node.successors.append((Edge.FALSE, self._block(stmt.orelse, then, region)))
+        self._throws(node, region, raising=waits, cancelled=waits)
+        return node
+
+    def _try(self, stmt: ir.Try, then: Node, region: _Region) -> Node:
+        if stmt.final:
+            after = self._block(stmt.final, then, region)
+            region = _Region("final", region, stmt, then)
+            then = after
+        inner = _Region("handlers", region, stmt, then) if stmt.handlers else region
+        return self._block(stmt.body, self._block(stmt.orelse, then, region), inner)
+
+    def _with(self, stmt: ir.With, then: Node, region: _Region) -> Node:
+        node = self._node("enter", stmt, expressions(stmt))
+        leaving = self._node("exit", stmt)
+        leaving.successors.append((Edge.NEXT, then))
+        node.successors.append((Edge.NEXT, self._block(stmt.body, leaving, _Region("with", region, stmt, then))))
+        self._throws(node, region, cancelled=stmt.is_async)
+        return node
+
+    # --- early ways out
+
+    def _throws(self, node: Node, region: _Region, *, raising: bool = False, cancelled: bool = False) -> None:
         """The exceptional ways on from what the node evaluates."""
-        raising, cancelled = isinstance(node.stmt, ir.Assert | ir.Delete), waits
+        raising = raising or isinstance(node.stmt, ir.Assert | ir.Delete)
         for part in node.parts:
             for expression in subexpressions(part):
                 match expression:
                     case ir.Call():
                         raising = raising or self.may_raise(expression)
-                    case ir.Await():
+                    case ir.Await(value=value):
                         cancelled = True
+                        raising = raising or not isinstance(value, ir.Call)
                     case ir.Comprehension(clauses=clauses):
                         cancelled = cancelled or any(clause.is_async for clause in clauses)
                     case ir.Yield():
-                        raising = cancelled = True
+                        raising = True
+                        cancelled = cancelled or self.function.is_async
                     case _:
                         pass
         if raising:
-            node.successors.append((Edge.RAISE, ways.raises()))
+            thrown = Thrown("AssertionError") if isinstance(node.stmt, ir.Assert) else Thrown()
+            node.successors.append((Edge.RAISE, self._leave(region, thrown)))
         if cancelled:
-            node.successors.append((Edge.CANCEL, ways.cancels()))
+            node.successors.append((Edge.CANCEL, self._leave(region, Thrown(is_cancel=True))))
 
-    def _statement(self, stmt: ir.Stmt, then: Node, ways: _Ways) -> Node:
-        match stmt:
-            case ir.Branch(test=test, body=body, orelse=orelse):
-                node = self._node("test", stmt, (test,))
-                if _truth(test) is not False:
-                    node.successors.append((Edge.TRUE, self._block(body, then, ways)))
-                if _truth(test) is not True:
-                    node.successors.append((Edge.FALSE, self._block(orelse, then, ways)))
-                self._throws(node, ways)
-                return node
-            case ir.While(test=test, body=body, orelse=orelse):
-                node = self._node("test", stmt, (test,))
-                return self._loop(node, body, orelse, then, ways, endless=_truth(test) is True, waits=False)
-            case ir.For(body=body, orelse=orelse, iterable=iterable):
-                node = self._node("step", stmt)
-                self._loop(node, body, orelse, then, ways, endless=False, waits=stmt.is_async)
-                first = self._node("stmt", stmt, (iterable,))
-                first.successors.append((Edge.NEXT, node))
-                self._throws(first, ways)
-                return first
-            case ir.Try():
-                return self._try(stmt, then, ways)
-            case ir.With():
-                return self._with(stmt, then, ways)
-            case ir.Match(subject=subject, cases=cases):
-                node = self._node("test", stmt, expressions(stmt))
-                for case in cases:
-                    node.successors.append((Edge.TRUE, self._block(case.body, then, ways)))
-                if not any(case.irrefutable and case.guard is None for case in cases):
-                    node.successors.append((Edge.FALSE, then))
-                self._throws(node, ways)
-                del subject
-                return node
-            case ir.Jump(kind=kind):
-                target = ways.breaks if kind == "break" else ways.continues
-                node = self._node("stmt", stmt)
-                if target is not None:
-                    node.successors.append((Edge.NEXT, target()))
-                return node
-            case ir.Return():
-                node = self._node("stmt", stmt, expressions(stmt))
-                node.successors.append((Edge.NEXT, ways.returns()))
-                self._throws(node, ways)
-                return node
-            case ir.Raise():
-                node = self._node("stmt", stmt, expressions(stmt))
-                node.successors.append((Edge.RAISE, ways.raises()))
-                return node
+    def _leave(self, region: _Region, way: _Way) -> Node:
+        """Where control goes when it leaves the inside of a region: out through one region after the other until one of them stops it."""
+        passed: list[_Region] = []
+        here = region
+        while way not in here.ways:
+            if (stop := self._stop(here, way)) is not None:
+                here.ways[way] = stop
+                break
+            passed.append(here)
+            assert here.parent is not None, "the function stops every way"
+            here = here.parent
+        found = here.ways[way]
+        for one in reversed(passed):
+            found = one.ways[way] = self._pass(one, way, found)
+        return found
+
+    def _stop(self, region: _Region, way: _Way) -> Node | None:
+        """Where the region stops a way for good; None: it goes on to the region around."""
+        match region.kind:
+            case "function":
+                # A jump outside a loop does not compile: it is taken for a return.
+                return self.ends[Exit.RETURN if isinstance(way, _Leaves) else Exit.CANCEL if way.is_cancel else Exit.RAISE]
+            case "loop" if way in (_Leaves.BREAK, _Leaves.CONTINUE):
+                return region.then if way is _Leaves.BREAK else region.header
+            case "handlers" if isinstance(way, Thrown):
+                assert isinstance(region.stmt, ir.Try)
+                if any(catches(types_of(handler.type), way) for handler in region.stmt.handlers):
+                    return self._dispatch(region, way, None)
+            case "with" if isinstance(way, Thrown) and self._swallows(region, way):
+                return self._exit(region, None)
             case _:
-                node = self._node("stmt", stmt, expressions(stmt))
-                node.successors.append((Edge.NEXT, then))
-                self._throws(node, ways)
-                return node
+                pass
+        return None
 
-    def _loop(
-        self, node: Node, body: tuple[ir.Stmt, ...], orelse: tuple[ir.Stmt, ...], then: Node, ways: _Ways, *, endless: bool, waits: bool
-    ) -> Node:
-        inner = _Ways(ways.returns, ways.raises, ways.cancels, lambda: then, lambda: node)
-        node.successors.append((Edge.TRUE, self._block(body, node, inner)))
-        if not endless:
-            node.successors.append((Edge.FALSE, self._block(orelse, then, ways)))
-        self._throws(node, ways, waits)
+    def _pass(self, region: _Region, way: _Way, onward: Node) -> Node:
+        """Where the region is entered by a way that goes on to `onward`."""
+        match region.kind:
+            case "final":
+                return self._final(region, onward)
+            case "with":
+                return self._exit(region, onward, may_swallow=isinstance(way, Thrown) and self._swallows(region, way) is None)
+            case "handlers" if isinstance(way, Thrown):
+                return self._dispatch(region, way, onward)
+            case _:
+                return onward
+
+    def _final(self, region: _Region, onward: Node) -> Node:
+        assert isinstance(region.stmt, ir.Try)
+        assert region.parent is not None
+        if not self._is_crowded:
+            return self._block(region.stmt.final, onward, region.parent)
+        if region.join is None:
+            end = self._node("join", None)
+            region.join = end, self._block(region.stmt.final, end, region.parent)
+        end, start = region.join
+        end.successors.append((Edge.NEXT, onward))
+        return start
+
+    def _exit(self, region: _Region, onward: Node | None, *, may_swallow: bool = True) -> Node:
+        node = self._node("exit", region.stmt)
+        if may_swallow and region.then is not None:
+            node.successors.append((Edge.NEXT, region.then))
+        if onward is not None:
+            node.successors.append((Edge.NEXT, onward))
         return node
 
-    def _guarded(self, ways: _Ways, leave: Callable[[Target], Node]) -> _Ways:
-        """The ways out of a block that `leave` closes: each passes through its own copy."""
-
-        def through(target: Target | None) -> Target | None:
-            if target is None:
-                return None
-            way = target
-            return cache(lambda: leave(way))
-
-        def required(target: Target) -> Target:
-            return cache(lambda: leave(target))
-
-        return _Ways(required(ways.returns), required(ways.raises), required(ways.cancels), through(ways.breaks), through(ways.continues))
-
-    def _try(self, stmt: ir.Try, then: Node, ways: _Ways) -> Node:
-        if stmt.final:
-            outer = ways
-
-            def leave(target: Target) -> Node:
-                return self._block(stmt.final, target(), outer)
-
-            ways = self._guarded(outer, leave)
-            then = self._block(stmt.final, then, outer)
-        if not stmt.handlers:
-            return self._block(stmt.body, self._block(stmt.orelse, then, ways), ways)
-
-        @cache
-        def raised() -> Node:
-            return self._dispatch(stmt, then, ways, Edge.RAISE)
-
-        @cache
-        def cancelled() -> Node:
-            return self._dispatch(stmt, then, ways, Edge.CANCEL)
-
-        inner = _Ways(ways.returns, raised, cancelled, ways.breaks, ways.continues)
-        return self._block(stmt.body, self._block(stmt.orelse, then, ways), inner)
-
-    def _dispatch(self, stmt: ir.Try, then: Node, ways: _Ways, edge: Edge) -> Node:
+    def _dispatch(self, region: _Region, thrown: Thrown, onward: Node | None) -> Node:
         """Where an exception of the body goes: to a handler that may catch it, or on."""
-        node = self._node("except", stmt)
-        for handler in stmt.handlers:
-            catches = catches_all(handler) if edge is Edge.RAISE else catches_cancel(handler)
-            if catches is not False:
-                node.successors.append((edge, self._block(handler.body, then, ways)))
-            if catches is True:
+        assert isinstance(region.stmt, ir.Try)
+        node = self._node("except", region.stmt)
+        for index, handler in enumerate(region.stmt.handlers):
+            caught = catches(types_of(handler.type), thrown)
+            if caught is not False:
+                node.successors.append((_edge(thrown), self._handler(region, index, handler, thrown)))
+            if caught is True:
                 return node
-        node.successors.append((edge, ways.raises() if edge is Edge.RAISE else ways.cancels()))
+        if onward is not None:
+            node.successors.append((_edge(thrown), onward))
         return node
 
-    def _with(self, stmt: ir.With, then: Node, ways: _Ways) -> Node:
-        def leave(target: Target) -> Node:
-            node = self._node("exit", stmt)
-            node.successors.append((Edge.NEXT, target()))
-            return node
+    def _handler(self, region: _Region, index: int, handler: ir.Handler, thrown: Thrown) -> Node:
+        """The body of a handler: once for cancellations, since `raise` in it goes on with one, and once for everything else."""
+        key = (index, thrown.is_cancel and not self._is_crowded)
+        found = region.bodies.get(key)
+        if found is None:
+            assert region.parent is not None
+            assert region.then is not None
+            names = types_of(handler.type)
+            caught = Thrown(is_cancel=True) if thrown.is_cancel else Thrown(names[0] if names is not None and len(names) == 1 else None)
+            found = self._block(handler.body, region.then, _Region("handler", region.parent, caught=caught, alias=handler.name))
+            region.bodies[key] = found
+        return found
 
-        inner = self._guarded(ways, leave)
-        if any(self.suppresses(item.site) for item in stmt.items):
-            swallowed = cache(lambda: leave(lambda: then))
-            inner = _Ways(inner.returns, swallowed, inner.cancels, inner.breaks, inner.continues)
-        node = self._node("enter", stmt, expressions(stmt))
-        node.successors.append((Edge.NEXT, self._block(stmt.body, leave(lambda: then), inner)))
-        self._throws(node, ways, stmt.is_async)
-        return node
+    def _swallows(self, region: _Region, thrown: Thrown) -> bool | None:
+        """Whether leaving the `with` swallows the exception; None: perhaps."""
+        assert isinstance(region.stmt, ir.With)
+        told: set[bool | None] = set()
+        for item in region.stmt.items:
+            if self.suppresses(item.site):
+                match item.context:
+                    case ir.Call(arguments=arguments) if not any(a.star for a in arguments):
+                        told.add(catches(tuple(n for a in arguments for n in types_of(a.value) or ()), thrown))
+                    case _:
+                        told.add(False if thrown.is_cancel else None)
+        return True if True in told else None if None in told else False
+
+
+def _reachable(entry: Node) -> Paths:
+    seen = {id(entry): entry}
+    todo = [entry]
+    by_site: dict[int, list[Node]] = {}
+    while todo:
+        node = todo.pop()
+        for site in dict.fromkeys(node.sites()):
+            by_site.setdefault(site, []).append(node)
+        for _, target in node.successors:
+            if id(target) not in seen:
+                seen[id(target)] = target
+                todo.append(target)
+    return Paths(entry, tuple(seen.values()), by_site)
+
+
+def _edge(thrown: Thrown) -> Edge:
+    return Edge.CANCEL if thrown.is_cancel else Edge.RAISE
+
+
+def _raised_again(exception: ir.Expr | None, region: _Region | None) -> Thrown | None:
+    """What `raise`, or `raise error` in an `except … as error`, raises: what the handler around it caught."""
+    while region is not None:
+        if region.kind == "handler" and (exception is None or (isinstance(exception, ir.Name) and exception.id == region.alias)):
+            return region.caught
+        region = region.parent
+    return None
 
 
 def _truth(test: ir.Expr) -> bool | None:
@@ -283,22 +420,8 @@ def is_endless(test: ir.Expr) -> bool:
 
 def handler_names(handler: ir.Handler) -> tuple[str, ...]:
     """The last words of the exception types that a handler names."""
-    match handler.type:
-        case ir.Display(items=items):
-            types: tuple[ir.Expr, ...] = items
-        case None:
-            types = ()
-        case one:
-            types = (one,)
-    return tuple(t.name if isinstance(t, ir.Attribute) else t.id if isinstance(t, ir.Name) else "?" for t in types)
-
-
-def catches_all(handler: ir.Handler) -> bool | None:
-    """Whether a handler catches every ordinary exception; None: some."""
-    if handler.type is None or {"Exception", "BaseException"} & set(handler_names(handler)):
-        return True
-    return False if set(handler_names(handler)) == {"CancelledError"} else None
+    return types_of(handler.type) or ()
 
 
 def catches_cancel(handler: ir.Handler) -> bool:
-    return handler.type is None or bool({"BaseException", "CancelledError"} & set(handler_names(handler)))
+    return catches(types_of(handler.type), Thrown(is_cancel=True)) is True

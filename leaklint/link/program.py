@@ -12,6 +12,7 @@ from leaklint.link.actions import Action, order
 from leaklint.link.calls import is_inert
 from leaklint.link.openness import Openness, functions_of
 from leaklint.link.places import Place, places
+from leaklint.link.raising import Raising
 from leaklint.link.state import NOTHING, CallRecord, LibraryCall, State
 from leaklint.link.values import (
     ClassId,
@@ -302,6 +303,15 @@ class Program:
             held = self.holds(self._callee.get(site, NOTHING))
             return bool(held) and all(isinstance(self.value(o), ContainerMethod) for o in held)
         return all(is_inert(self.state, name) for name in names)
+
+    def makes_plainly(self, site: Site) -> bool:
+        """Whether a call makes an instance of a project class that has no constructor of its own."""
+        held = self.holds(self._callee.get(site, NOTHING))
+        return bool(held) and all(isinstance(self.value(o), ClassValue) for o in held)
+
+    @cached_property
+    def raising(self) -> Raising:
+        return Raising(self)
 
     @cached_property
     def _callee(self) -> dict[Site, int]:

@@ -2,108 +2,283 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, UnitKind
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
-from leaklint.link.scopes import expressions, subexpressions, walk
+from leaklint.link.program import Unit
+from leaklint.link.scopes import parts, subexpressions, walk
 from leaklint.link.state import CallRecord, LibraryCall
-from leaklint.link.values import FunctionId
+from leaklint.link.values import FunctionId, Resource, Site
+from leaklint.paths import Node
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
+from leaklint.queries.ways import agrees
+
+_FARTHEST = 3
+"""Wrappers around the spawn, and functions that the task is handed to, followed at most."""
+
+
+class Fate(Enum):
+    """What a function does with a task that it has."""
+
+    KEPT = auto()  # awaits it, cancels it, stores it, hands it to somebody who may
+    GIVEN = auto()  # only returns it
+    DROPPED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A call whose result, the task, is let go; `through` is the function around the spawn when the task came from it."""
+
+    record: CallRecord
+    through: FunctionId | None
 
 
 def dropped(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     """A spawned task that no variable, container or await keeps: where it is spawned, or where a wrapper's caller lets it go."""
-    program = graph.program
-    for unit in program.units:
+    seen: set[Site] = set()
+    for unit in graph.program.units:
         spawn = unit.made
         if spawn is None or unit.kind is not UnitKind.TASK or spawn.operation.does is not Does.SPAWN or spawn.operation.keeps:
             continue
-        if spawn.record.node is None or not unit.handle or _kept_elsewhere(graph, unit.handle):
+        if not unit.handle or any(isinstance(graph.program.value(o), Resource) for o in spawn.entries):
             continue
-        for record, wrapper in _drops(graph, spawn.record, spawn.record.function, 0):
-            yield _leak(graph, unit.name, spawn, record, wrapper)
+        for drop in _drops(graph, spawn.record, 0):
+            if drop.record.site not in seen:
+                seen.add(drop.record.site)
+                yield _leak(graph, unit, spawn, drop)
 
 
-def _kept_elsewhere(graph: Graph, handle: frozenset[int]) -> bool:
-    """Whether an attribute, a global or a container of any kind may hold the task: the object flow says so."""
-    return any(obj in graph.program.held_for_long for obj in handle)
-
-
-def _drops(graph: Graph, record: CallRecord, function: FunctionId, depth: int) -> Iterator[tuple[CallRecord, FunctionId | None]]:
-    """The calls whose result, the task, is let go: this one, or those of the wrapper that returns it."""
-    program = graph.program
-    place = program.place(function, record.site.number)
-    if place is None or place.in_comprehension:
+def _drops(graph: Graph, record: CallRecord, depth: int) -> Iterator[Drop]:
+    """The places where the task that a call gives is let go: there, or at the callers of a wrapper that returns it."""
+    if record.node is None:
+        if record.by is not None and record.by.operation.does in (Does.REGISTER, Does.ARM):
+            yield Drop(record, None)  # the loop calls `create_task` itself
         return
-    match place.stmt:
-        case ir.Evaluate(value=value) if _is_call(value, record):
-            yield record, None
-        case ir.Bind(targets=(ir.Name(id=name),), value=value) if _is_call(value, record) and function.index:
-            if not _is_read(graph, function, name):
-                yield record, None
-            elif _only_returned(graph, function, name):
-                yield from _callers(graph, function, depth)
-        case ir.Return(value=value) if value is not None and _is_call(value, record):
-            yield from _callers(graph, function, depth)
-        case _:
-            pass
+    function = record.function
+    fate = _Custody(graph, function, {}).of_call(record)
+    if fate is Fate.DROPPED:
+        yield Drop(record, None)
+        return
+    if fate is Fate.GIVEN and not graph.program.node(function).is_async and _result_is_lost(graph, function):
+        yield Drop(record, None)
+    if depth < _FARTHEST:
+        for call in graph.program.calls_of(function):
+            if call.node is None or graph.program.state.callees.get(call.site) != {function}:
+                continue
+            here = _Custody(graph, function, _constants(graph.program.node(function), call.node)).of_call(record)
+            if here is Fate.DROPPED:
+                yield Drop(call, function)
+            elif here is Fate.GIVEN:
+                yield from (Drop(drop.record, function) for drop in _drops(graph, call, depth + 1))
 
 
-def _callers(graph: Graph, wrapper: FunctionId, depth: int) -> Iterator[tuple[CallRecord, FunctionId | None]]:
-    if depth < 3:
-        for record in graph.program.calls_of(wrapper):
-            if record.node is not None and graph.program.state.callees.get(record.site) == {wrapper}:
-                if not graph.program.node(wrapper).is_async:
-                    yield from ((r, wrapper) for r, _ in _drops(graph, record, record.function, depth + 1))
+def _result_is_lost(graph: Graph, function: FunctionId) -> bool:
+    """Whether the library calls the function and throws away what it returns."""
+    kinds = {unit.kind for unit in graph.program.entered_by.get(function, ())}
+    return bool(kinds) and kinds <= {UnitKind.CALLBACK, UnitKind.HANDLER, UnitKind.TIMER, UnitKind.THREAD}
 
 
-def _is_call(value: ir.Expr, record: CallRecord) -> bool:
-    return isinstance(value, ir.Call) and value.site == record.site.number
+def _constants(node: ir.Function, call: ir.Call) -> dict[str, ir.Constant]:
+    """The parameters of a function that are constants in a call of it, left out ones by their defaults."""
+    if any(argument.star for argument in call.arguments):
+        return {}
+    parameters = [p for p in node.parameters if p.kind in ("positional", "any", "keyword")]
+    found = {p.name: p.default for p in parameters if p.default is not None}
+    positional = [p for p in parameters if p.kind != "keyword"]
+    if node.owner is not None and positional:
+        positional = positional[1:]
+    for position, argument in enumerate(call.arguments):
+        if argument.keyword is not None:
+            found[argument.keyword] = argument.value
+        elif position < len(positional):
+            found[positional[position].name] = argument.value
+    return {name: value for name, value in found.items() if isinstance(value, ir.Constant)}
 
 
-def _reads(graph: Graph, function: FunctionId, name: str) -> Iterator[ir.Stmt]:
-    """The statements of the function, and of the functions in it, that use the name's value."""
-    summary = graph.program.modules[function.module].summary
-    todo = [function.index, *(i for i, f in enumerate(summary.functions) if _is_inside(summary, i, function.index))]
-    for index in todo:
-        for stmt in walk(summary.functions[index].body):
-            targets = set(map(id, stmt.targets)) if isinstance(stmt, ir.Bind | ir.Delete) else set()
-            for expression in expressions(stmt):
-                if id(expression) in targets:
-                    continue
-                if any(isinstance(e, ir.Name) and e.id == name for e in subexpressions(expression)):
-                    yield stmt
-                    break
+@dataclass(frozen=True, slots=True)
+class _Custody:
+    """What one function does with a task, when some of its parameters are known."""
+
+    graph: Graph
+    function: FunctionId
+    constants: Mapping[str, ir.Constant]
+    depth: int = 0
+
+    def of_call(self, record: CallRecord) -> Fate:
+        """The fate of what a call in the function gives."""
+        place = self.graph.program.place(self.function, record.site.number)
+        if place is None:
+            return Fate.KEPT
+        match place.stmt:
+            case ir.Evaluate(value=ir.Comprehension(element=value)) | ir.Evaluate(value=value):
+                return Fate.DROPPED if self._gives(value, record) else self._in(value, record)
+            case ir.Bind(targets=(ir.Name(id=name),), value=value) if self._gives(value, record):
+                nodes = [target for node in self._nodes(record) for _, target in node.successors]
+                return self.of_name(name, nodes)
+            case ir.Return(value=value) if value is not None and self._gives(value, record):
+                return Fate.GIVEN
+            case _:
+                return Fate.KEPT
+
+    def _nodes(self, record: CallRecord) -> list[Node]:
+        return self.graph.paths(self.function).of(record.site.number)
+
+    def _gives(self, value: ir.Expr, record: CallRecord) -> bool:
+        """Whether an expression gives the task: the call, awaited if it is that of an async wrapper."""
+        match value:
+            case ir.Call(site=site):
+                return site == record.site.number and not self._is_async(record)
+            case ir.Await(value=ir.Call(site=site)):
+                return site == record.site.number and self._is_async(record)
+            case _:
+                return False
+
+    def _is_async(self, record: CallRecord) -> bool:
+        program = self.graph.program
+        return any(program.node(callee).is_async for callee in program.state.callees.get(record.site, ()))
+
+    def _in(self, expression: ir.Expr, record: CallRecord) -> Fate:
+        """The fate of a task that is given in the midst of an expression statement."""
+        for outer in subexpressions(expression):
+            for inner in parts(outer):
+                if self._gives(inner, record):
+                    return self._use(inner, outer, expression)
+                if isinstance(inner, ir.Attribute) and self._gives(inner.base, record):
+                    return self._use(inner.base, inner, outer)
+        return Fate.KEPT
+
+    def of_name(self, name: str, starts: list[Node]) -> Fate:
+        """The fate of the task that a local holds at these nodes."""
+        node = self.graph.program.node(self.function)
+        if node.kind == "module" or any(isinstance(s, ir.Scope) and name in s.names for s in walk(node.body)):
+            return Fate.KEPT
+        if self._read_inside(name) or (self.graph.is_main(self.function) and not self.depth):
+            return Fate.KEPT
+        found = {Fate.DROPPED}
+        for one in self._reachable(starts):
+            targets = set(map(id, one.stmt.targets)) if isinstance(one.stmt, ir.Bind | ir.Delete) else set()
+            for part in one.parts:
+                if id(part) not in targets:
+                    found |= self._uses(part, name, one.stmt)
+        return next(fate for fate in Fate if fate in found)
+
+    def _reachable(self, starts: list[Node]) -> list[Node]:
+        seen: dict[int, Node] = {}
+        todo = list(starts)
+        while todo:
+            node = todo.pop()
+            if id(node) not in seen:
+                seen[id(node)] = node
+                todo += [target for edge, target in node.successors if agrees(node, edge, self._truth)]
+        return list(seen.values())
+
+    def _truth(self, test: ir.Expr) -> bool | None:
+        match test:
+            case ir.Name(id=name) if name in self.constants:
+                constant = self.constants[name]
+                return constant.kind != "none" and constant.text not in ("False", "0", "")
+            case ir.Comparison(left=ir.Name(id=name), operators=("is" | "is not" as operator,), rights=(ir.Constant(kind="none"),)):
+                if name in self.constants:
+                    return (self.constants[name].kind == "none") is (operator == "is")
+        return None
+
+    def _uses(self, expression: ir.Expr, name: str, stmt: ir.Stmt | None) -> set[Fate]:
+        if expression == ir.Name(name):
+            neutral = isinstance(stmt, ir.Branch | ir.While | ir.Evaluate | ir.Assert)
+            return {Fate.GIVEN if isinstance(stmt, ir.Return) else Fate.DROPPED if neutral else Fate.KEPT}
+        found: set[Fate] = set()
+        for outer in subexpressions(expression):
+            for inner in parts(outer):
+                if inner == ir.Name(name) and not isinstance(outer, ir.Attribute):
+                    found.add(self._use(inner, outer, expression))
+                elif isinstance(inner, ir.Attribute) and inner.base == ir.Name(name):
+                    found.add(self._use(inner.base, inner, outer))
+        if isinstance(expression, ir.Attribute) and expression.base == ir.Name(name):
+            found.add(Fate.KEPT)
+        return found
+
+    def _use(self, task: ir.Expr, outer: ir.Expr, around: ir.Expr) -> Fate:
+        """The fate of a task that `outer` uses; `around` is the expression around it."""
+        match outer:
+            case ir.Attribute() if isinstance(around, ir.Call) and around.function is outer:
+                return Fate.DROPPED if self._only_looks(around) else Fate.KEPT
+            case ir.Comparison() | ir.Template():
+                return Fate.DROPPED
+            case ir.Operation(operator="not"):
+                return Fate.DROPPED
+            case ir.Call():
+                return self._given(task, outer)
+            case _:
+                return Fate.KEPT
+
+    def _only_looks(self, call: ir.Call) -> bool:
+        """Whether a method of the task keeps nothing: it looks, or registers what the task itself will hold."""
+        actions = self.graph.program.at(Site(self.function.module, call.site))
+        return bool(actions) and all(a.does in (Does.OBSERVE, Does.REGISTER) for a in actions)
+
+    def _given(self, task: ir.Expr, call: ir.Call) -> Fate:
+        """The fate of a task that is an argument of a call."""
+        program, site = self.graph.program, Site(self.function.module, call.site)
+        if program.is_inert(site):
+            return Fate.DROPPED
+        callees = program.state.callees.get(site, set())
+        if len(callees) != 1 or program.at(site) or site in program.state.unknown_calls or self.depth >= _FARTHEST:
+            return Fate.KEPT
+        (callee,) = callees
+        node = program.node(callee)
+        parameter = _parameter(node, call, task)
+        if parameter is None or node.is_async or node.is_generator:
+            return Fate.KEPT
+        inner = _Custody(self.graph, callee, _constants(node, call), self.depth + 1)
+        fate = inner.of_name(parameter, [self.graph.paths(callee).entry])
+        return Fate.DROPPED if fate is Fate.DROPPED else Fate.KEPT
+
+    def _read_inside(self, name: str) -> bool:
+        """Whether a function inside this one uses the name."""
+        functions = self.graph.program.modules[self.function.module].summary.functions
+        for index, function in enumerate(functions):
+            if index != self.function.index and _is_inside(functions, index, self.function.index):
+                for node in self.graph.paths(FunctionId(self.function.module, index)).nodes:
+                    if any(e == ir.Name(name) for part in node.parts for e in subexpressions(part)):
+                        return not any(p.name == name for p in function.parameters)
+        return False
 
 
-def _is_inside(summary: ir.Summary, index: int, outer: int) -> bool:
-    parent = summary.functions[index].parent
+def _is_inside(functions: tuple[ir.Function, ...], index: int, outer: int) -> bool:
+    parent = functions[index].parent
     while parent:
         if parent == outer:
             return True
-        parent = summary.functions[parent].parent
+        parent = functions[parent].parent
     return False
 
 
-def _is_read(graph: Graph, function: FunctionId, name: str) -> bool:
-    node = graph.program.node(function)
-    outer = any(isinstance(s, ir.Scope) and name in s.names for s in walk(node.body))
-    return outer or any(True for _ in _reads(graph, function, name))
+def _parameter(node: ir.Function, call: ir.Call, argument: ir.Expr) -> str | None:
+    """The parameter that an argument of a call becomes."""
+    positional = [p.name for p in node.parameters if p.kind in ("positional", "any")]
+    if node.owner is not None:
+        positional = positional[1:]
+    for position, given in enumerate(call.arguments):
+        if given.star:
+            return None
+        if given.value is argument:
+            return given.keyword if given.keyword is not None else positional[position] if position < len(positional) else None
+    return None
 
 
-def _only_returned(graph: Graph, function: FunctionId, name: str) -> bool:
-    return all(isinstance(s, ir.Return) and s.value == ir.Name(name) for s in _reads(graph, function, name))
-
-
-def _leak(graph: Graph, name: str, spawn: LibraryCall, record: CallRecord, wrapper: FunctionId | None) -> Leak:
+def _leak(graph: Graph, unit: Unit, spawn: LibraryCall, drop: Drop) -> Leak:
+    record, wrapper = drop.record, drop.through
     growth = graph.growth([spawn]) if wrapper is None else Growth.ONCE if graph.runs_once(record.function) else Growth.PER_CALL
+    name = _runs(graph, unit, spawn)
     trace: list[Step] = []
     if wrapper is not None:
-        trace.append(graph.step(spawn.record.function, spawn.record.at, f"`{graph.qualname(wrapper)}` starts the task and only returns it"))
+        trace.append(graph.step(spawn.record.function, spawn.record.at, f"`{graph.qualname(wrapper)}` starts the task and does not keep it"))
         trace.append(graph.step(record.function, record.at, "its caller drops what it returns"))
     else:
         trace.append(graph.step(record.function, record.at, f"`{name}` starts here, and nothing keeps the task"))
@@ -115,3 +290,12 @@ def _leak(graph: Graph, name: str, spawn: LibraryCall, record: CallRecord, wrapp
     )  # fmt: skip
 
 
+def _runs(graph: Graph, unit: Unit, spawn: LibraryCall) -> str:
+    """What the task runs, as the program is read: the one coroutine in sight, or what is written in the call."""
+    if len(unit.entries) == 1:
+        return unit.name
+    match spawn.given.get(spawn.operation.runs or ""):
+        case ir.Call(function=ir.Name(id=name) | ir.Attribute(name=name)) | ir.Name(id=name) | ir.Attribute(name=name):
+            return name
+        case _:
+            return unit.name

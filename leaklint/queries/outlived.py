@@ -15,7 +15,7 @@ from leaklint.link.scopes import expressions, subexpressions, walk
 from leaklint.link.values import FunctionId, Site
 from leaklint.paths import Edge, Exit, Node
 from leaklint.queries.query import NoOptions
-from leaklint.queries.sentinels import data_names, is_end_of_data
+from leaklint.queries.sentinels import ENDINGS, data_names, is_end_of_data, is_stop_flag
 from leaklint.queries.stopping import can_be_stopped
 from leaklint.queries.wording import grows, kind_of
 
@@ -109,7 +109,7 @@ def _judge(graph: Graph, channel: Channel, consumption: Consumption, sends: list
             continue
         rescue = _Rescue(graph, channel, producers)
         for departure in _departures(graph, channel, consumption):
-            if departure.edge is not Edge.NEXT and _shares_a_group(graph, producers):
+            if departure.edge is Edge.RAISE and _shares_a_group(graph, producers):
                 continue
             if rescue.is_missed(consumption.function, departure.target, departure.edge, frozenset(), 0):
                 return _leak(graph, channel, consumption, send, producers[0], departure)
@@ -171,6 +171,8 @@ def _departures(graph: Graph, channel: Channel, consumption: Consumption) -> lis
                 explicit = edge is (Edge.RAISE if isinstance(node.stmt, ir.Raise) else Edge.NEXT)
                 if explicit and not is_end_of_data(channel, loop, node.stmt, received):
                     found.append(Departure(at, edge, node, target, True))
+            elif edge is Edge.FALSE and node.stmt is loop and isinstance(loop, ir.While) and is_stop_flag(loop.test):
+                found.append(Departure(at, edge, node, target, True))
             elif edge is Edge.RAISE and node.kind in ("stmt", "test", "enter"):
                 raising = _raising_call(graph, consumption, node)
                 if raising is not None:
@@ -185,22 +187,14 @@ def _is_inside(node: Node, inside: set[int], loop: ir.While | ir.For) -> bool:
 
 
 def _raising_call(graph: Graph, consumption: Consumption, node: Node) -> ir.Span | None:
-    """The first call of a node that may raise for a reason of its own: not the receive."""
-    module = consumption.function.module
+    """The first call of a node that may raise for a reason of its own: not the receive, not the end of a channel."""
+    raising = graph.program.raising
     for part in node.parts:
         for expression in subexpressions(part):
-            if not isinstance(expression, ir.Call) or expression.site == consumption.site:
-                continue
-            site = Site(module, expression.site)
-            if graph.program.at(site) or graph.program.is_inert(site) or not _handles(expression, consumption):
-                continue
-            return expression.at
+            if isinstance(expression, ir.Call) and expression.site != consumption.site:
+                if raising.of_call(consumption.function, expression) - ENDINGS:
+                    return expression.at
     return None
-
-
-def _handles(call: ir.Call, consumption: Consumption) -> bool:
-    """Whether the call is more than a look at what was received."""
-    return bool(call.arguments)
 
 
 class _Rescue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Waits
@@ -10,97 +11,245 @@ from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.program import Unit
-from leaklint.link.scopes import expressions, subexpressions, walk
-from leaklint.link.values import Coroutine
+from leaklint.link.scopes import subexpressions, walk
+from leaklint.link.values import Coroutine, FunctionId, Site
+from leaklint.paths import Edge, Exit, Node
 from leaklint.queries.query import NoOptions
-from leaklint.queries.stopping import in_program
+from leaklint.queries.ways import agrees, at_site, bound_at, first_reached, hands_on, holders, is_told, names_in
 from leaklint.queries.wording import grows
+
+_ENDS = frozenset({Does.CANCEL, Does.JOIN, Does.WAIT, Does.BOUND, Does.SHIELD})
+"""Operations after which a task is not left alone: it is cancelled, or somebody waits for it."""
 
 
 def left_pending(graph: Graph, options: NoOptions) -> Iterator[Leak]:
-    """A wait that can return before all are done, over tasks made for it in the same function, that nobody cancels or awaits."""
+    """A wait that can return before all are done, over tasks made for it, and a way on from it on which nobody cancels or awaits one."""
     program = graph.program
     for action in program.actions:
         if action.does is not Does.WAIT or action.function not in program.live or not action.call.operation.subject:
             continue
         if not (action.waits is Waits.UNTIL_FIRST or (action.bounded and action.waits is Waits.UNTIL_DONE)):
             continue
-        if action.call.operation.returns == "subject" and not _left_early(graph, action):
+        if graph.ends_with_main(action.function):
             continue
-        losers = _losers(graph, action)
-        if losers and not _only_at_the_end(graph, action, losers):
+        losers = [unit for unit, birth in _made_for(graph, action) if _Race(graph, action, unit, birth).leaves_it()]
+        if losers:
             yield _leak(graph, action, losers)
 
 
-def _left_early(graph: Graph, action: Action) -> bool:
-    """A loop over `as_completed` that is left before its end."""
-    place = graph.program.place(action.function, action.site.number)
-    if place is None or not isinstance(place.stmt, ir.For):
-        return False
-    return any(isinstance(s, ir.Return) or (isinstance(s, ir.Jump) and s.kind == "break") for s in walk(place.stmt.body))
-
-
-def _losers(graph: Graph, action: Action) -> list[Unit]:
-    """The units made for this wait that nothing ends, awaits or keeps afterwards."""
+def _made_for(graph: Graph, action: Action) -> Iterator[tuple[Unit, int]]:
+    """The units that are made for this wait and that nobody else has, each with the place in the function where it comes from."""
     program = graph.program
-    found: list[Unit] = []
+    inside = program.reached([action.function])
     for unit in program.units:
         made = unit.made
-        if made is None or made.record.function != action.function:
+        if made is None or made.record.function not in inside:
             continue
-        inline = made is action.call and any(isinstance(program.value(o), Coroutine) for o in made.entries)
-        if not inline and not unit.handle & action.subjects:
+        if made is action.call and any(isinstance(program.value(o), Coroutine) for o in made.entries):
+            yield unit, action.site.number
             continue
-        if any(_is_looked_after(graph, obj, action) for obj in unit.handle):
+        if not unit.handle & action.subjects or _has_an_owner(graph, unit, action, inside):
             continue
-        found.append(unit)
-    return found
+        if made.record.function == action.function:
+            yield unit, made.record.site.number
+        else:
+            births = [number for number in _calls_that_give(graph, action.function, unit)]
+            if len(births) == 1:
+                yield unit, births[0]
 
 
-def _is_looked_after(graph: Graph, obj: int, action: Action) -> bool:
+def _calls_that_give(graph: Graph, function: FunctionId, unit: Unit) -> Iterator[int]:
+    """The calls in a function whose result is or holds the unit."""
     program = graph.program
-    if program.opened(obj) is not None or program.kind(obj) not in (Kind.TASK, Kind.FUTURE):
+    for record in program.state.calls:
+        if record.function == function and record.by is None and program.state.callees.get(record.site):
+            if program.elements(program.holds(record.result)) & unit.handle:
+                yield record.site.number
+
+
+def _has_an_owner(graph: Graph, unit: Unit, action: Action, inside: frozenset[FunctionId]) -> bool:
+    """Whether somebody else ends or keeps the unit: its group, an object, code out of sight, a callback, another function."""
+    program = graph.program
+    made = unit.made
+    if made is not None and made.subject is not None and program.kind(made.subject) in (Kind.GROUP, Kind.EXECUTOR):
         return True
-    for other in program.on(obj):
-        if other is action or other.site == action.site:
-            continue
-        if other.does is Does.CANCEL and other.function in program.live:
+    for obj in unit.handle:
+        if program.opened(obj) is not None or program.kind(obj) not in (Kind.TASK, Kind.FUTURE) or obj in program.kept_on_objects:
             return True
-        if other.does in (Does.JOIN, Does.WAIT, Does.BOUND, Does.SHIELD) and not _only_the_done(graph, other, action):
-            return True
-    return obj in program.kept_on_objects
+        for other in program.on(obj):
+            if other.does in _ENDS and other.function in program.live and (other.function not in inside or other.call.record.by is not None):
+                return True
+    return False
 
 
-def _only_the_done(graph: Graph, other: Action, action: Action) -> bool:
-    """Awaiting what the wait says is done ends no loser: `for t in done: await t`."""
-    program = graph.program
-    node = program.node(other.function)
-    names: dict[str, str] = {}
-    for stmt in walk(node.body):
-        match stmt:
-            case ir.Bind(targets=(ir.Display(items=(ir.Name(id=first), ir.Name(id=second))),)):
-                names[first], names[second] = "done", "pending"
-            case ir.For(target=ir.Name(id=each), iterable=ir.Name(id=over)) if over in names:
-                names[each] = names[over]
+@dataclass(frozen=True)
+class _Race:
+    """One wait and one unit that may lose it. `birth` is the place in the waiting function where the unit comes from."""
+
+    graph: Graph
+    action: Action
+    unit: Unit
+    birth: int
+
+    @property
+    def function(self) -> FunctionId:
+        return self.action.function
+
+    def leaves_it(self) -> bool:
+        """Whether a way leads from the wait out of the function, or to where the unit's place is taken by a new one, on which it is
+        neither cancelled nor awaited."""
+        paths = self.graph.paths(self.function)
+        waits = paths.of(self.action.site.number)
+        if self.birth != self.action.site.number:
+            born = [target for node in paths.of(self.birth) for edge, target in node.successors if edge is Edge.NEXT]
+            together = any(node in waits for node in paths.of(self.birth))
+            arrives = first_reached(born, lambda node: node in waits, self._ends, self._follows)
+            if arrives is None and not together:
+                return False
+        starts = [target for node in waits for edge, target in node.successors if self._follows(node, edge) and edge is not Edge.RAISE]
+        return first_reached(starts, self._is_lost, lambda node: self._ends(node) or node in waits, self._follows) is not None
+
+    def _is_lost(self, node: Node) -> bool:
+        if node.exit_kind is not None:
+            return node.exit_kind is not Exit.CANCEL
+        sites = set(node.sites())
+        if self.birth not in sites:
+            return False
+        return self.action.site.number in sites or bool(bound_at(node.stmt, self.birth))
+
+    def _follows(self, node: Node, edge: Edge) -> bool:
+        if isinstance(node.stmt, ir.For) and node.kind == "step" and node.stmt is self._loop and edge is Edge.FALSE:
+            return False  # the loop over all of them came to its end
+        return is_told(self.graph, self.function, node, edge) and agrees(node, edge, self._truth)
+
+    # --- what the names stand for
+
+    @property
+    def _stmt(self) -> ir.Stmt | None:
+        place = self.graph.program.place(self.function, self.action.site.number)
+        return place.stmt if place is not None else None
+
+    @property
+    def _loop(self) -> ir.For | None:
+        """The loop that takes them as they get done."""
+        stmt = self._stmt
+        each = self.action.call.operation.returns == "subject"
+        return stmt if each and isinstance(stmt, ir.For) else None
+
+    @property
+    def _own(self) -> frozenset[str]:
+        """The names of the unit itself, or of the collection it is made in."""
+        places = self.graph.paths(self.function).of(self.birth)
+        return frozenset(name for node in places for name in bound_at(node.stmt, self.birth))
+
+    @property
+    def _pending(self) -> frozenset[str]:
+        match self._stmt:
+            case ir.Bind(targets=(ir.Display(items=(_, ir.Name(id=name))),)):
+                return frozenset({name})
+            case _:
+                return frozenset()
+
+    @property
+    def _done(self) -> frozenset[str]:
+        """The names of what the wait gives as done, and of what is taken from it."""
+        found: set[str] = set()
+        match self._stmt:
+            case ir.Bind(targets=(ir.Display(items=(ir.Name(id=name), _)),)):
+                found.add(name)
+            case ir.For(target=ir.Name(id=name)) if self._loop is not None:
+                found.add(name)
             case _:
                 pass
-    place = program.place(other.function, other.site.number)
-    if place is None:
+        for stmt in walk(self.graph.program.node(self.function).body):
+            match stmt:
+                case ir.Bind(targets=(ir.Name(id=name),), value=source) | ir.For(target=ir.Name(id=name), iterable=source):
+                    words = set(names_in(source))
+                    if words & found and not words & (self._own | self._pending):
+                        found.add(name)
+                case _:
+                    pass
+        return frozenset(found - self._own - self._pending)
+
+    def _truth(self, test: ir.Expr) -> bool | None:
+        """What a test gives while the unit is still running."""
+        match test:
+            case ir.Name(id=name) if name in self._pending | self._own:
+                return True
+            case ir.Name(id=name) if name in self._done and len(self.action.subjects & self._tasks) == 1 and self._is_single:
+                return False
+            case ir.Comparison(left=ir.Name(id=name), operators=("in" | "not in" as operator,), rights=(ir.Name(id=group),)) if name in self._own:
+                if group in self._done or group in self._pending:
+                    return (group in self._pending) is (operator == "in")
+            case ir.Call(function=ir.Attribute(base=ir.Name(id=name)), site=site) if name in self._own and self._is_single:
+                if any(a.does is Does.OBSERVE for a in self.graph.program.at(Site(self.function.module, site))):
+                    return False  # `done()`, `cancelled()`: what holds of a task says that it has ended
+            case _:
+                pass
+        return None
+
+    @property
+    def _tasks(self) -> frozenset[int]:
+        return frozenset(o for o in self.action.subjects if self.graph.program.kind(o) in (Kind.TASK, Kind.FUTURE))
+
+    @property
+    def _is_single(self) -> bool:
+        """Whether the unit is one task with a name, not one of a collection."""
+        program = self.graph.program
+        place = program.place(self.function, self.birth)
+        if place is None or place.in_comprehension:
+            return False
+        variables = [program.state.solver.known(("local", self.function.module, self.function.index, name)) for name in self._own]
+        return any(program.holds(variable) & self.unit.handle for variable in variables)
+
+    # --- what ends it
+
+    def _ends(self, node: Node) -> bool:
+        """Whether the unit is looked after at a node: cancelled, awaited, its result read, handed to the caller."""
+        if isinstance(node.stmt, ir.Return) and node.kind == "stmt" and self._returns(node.stmt):
+            return True
+        if node.kind == "step" and isinstance(node.stmt, ir.For) and node.stmt is not self._loop:
+            inner = (site for stmt in walk(node.stmt.body) for site, place in self._sites(stmt))
+            if self._about(node.stmt.iterable) and any(self._looks_after(site) for site in inner):
+                return True
+        for number in node.sites():
+            if number == self.action.site.number:
+                continue
+            expression = at_site(node, number)
+            if self._looks_after(number) and (expression is None or self._about(expression)):
+                return True
+            match expression:
+                case ir.Call(function=ir.Attribute(base=ir.Name(id=name))) if name in self._own and self._is_single:
+                    if hands_on(self.graph, Site(self.function.module, number)):
+                        return True
+                case _:
+                    pass
         return False
-    used = {e.id for e in _names_of(place.stmt, other.site.number)}
-    return bool(used) and all(names.get(name) == "done" for name in used)
 
+    def _sites(self, stmt: ir.Stmt) -> Iterator[tuple[int, ir.Stmt]]:
+        for number, place in self.graph.program.places(self.function).items():
+            if place.stmt is stmt:
+                yield number, stmt
 
-def _names_of(stmt: ir.Stmt, site: int) -> Iterator[ir.Name]:
-    for expression in expressions(stmt):
-        for part in subexpressions(expression):
-            if isinstance(part, ir.Await) and part.site == site and isinstance(part.value, ir.Name):
-                yield part.value
+    def _looks_after(self, number: int) -> bool:
+        program = self.graph.program
+        site = Site(self.function.module, number)
+        if any(a.does in _ENDS and a.subjects & self.unit.handle for a in program.at(site) if a.site != self.action.site):
+            return True
+        callees = program.state.callees.get(site, set())
+        return any(a.does in _ENDS and a.subjects & self.unit.handle for f in program.reached(callees) if f != self.function for a in program.actions_in(f))
 
+    def _about(self, expression: ir.Expr) -> bool:
+        """Whether an expression speaks of the unit, and not only of those that are done."""
+        used = holders(self.graph, self.function, expression, self.unit.handle)
+        return not used or bool(used - self._done)
 
-def _only_at_the_end(graph: Graph, action: Action, losers: list[Unit]) -> bool:
-    """The program's own main coroutine, once: what is left then is cancelled when the program ends."""
-    return graph.runs_once(action.function) and all(in_program(graph, unit) for unit in losers)
+    def _returns(self, stmt: ir.Return) -> bool:
+        program = self.graph.program
+        result = program.state.solver.known(("result", self.function.module, self.function.index))
+        if stmt.value is None or not program.elements(program.holds(result)) & self.unit.handle:
+            return False
+        return bool(holders(self.graph, self.function, stmt.value, self.unit.handle) - self._done)
 
 
 def _leak(graph: Graph, action: Action, losers: list[Unit]) -> Leak:
@@ -110,7 +259,7 @@ def _leak(graph: Graph, action: Action, losers: list[Unit]) -> Leak:
     trace = (
         *(graph.step(u.made.record.function, u.made.record.at, f"`{u.name}` starts here, for this wait") for u in losers[:3] if u.made is not None),
         graph.step(action.function, action.at, "the wait returns before all of them are done"),
-        graph.step(action.function, action.at, "nothing cancels or awaits those that are not"),
+        graph.step(action.function, action.at, "there is a way on from here on which nothing cancels or awaits those that are not"),
     )
     return Leak(
         program.path(action.function.module), action.at, graph.qualname(action.function),

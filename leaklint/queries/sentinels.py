@@ -9,7 +9,7 @@ from leaklint.graph import Channel
 from leaklint.link.scopes import blocks, subexpressions, target_names, walk
 from leaklint.paths import handler_names
 
-_ENDINGS = frozenset({"QueueShutDown", "ShutDown", "QueueEmpty", "Empty", "CancelledError", "EndOfStream", "EOFError", "StopAsyncIteration", "StopIteration", "TimeoutError", "ClosedResourceError", "Closed", "KeyboardInterrupt"})  # fmt: skip
+ENDINGS = frozenset({"QueueShutDown", "ShutDown", "QueueEmpty", "Empty", "CancelledError", "EndOfStream", "EOFError", "StopAsyncIteration", "StopIteration", "TimeoutError", "ClosedResourceError", "Closed", "KeyboardInterrupt"})  # fmt: skip
 """Exceptions by which a channel, a poll or a stop says that there is no more."""
 
 
@@ -50,7 +50,7 @@ def is_end_of_data(
         match stmt, part:
             case ir.Try(), ir.Handler() as handler:
                 caught = set(handler_names(handler))
-                return bool(caught) and caught <= _ENDINGS
+                return bool(caught) and caught <= ENDINGS
             case ir.Branch(test=test), _:
                 words = {e.id for e in subexpressions(test) if isinstance(e, ir.Name)}
                 if not words & assigned:
@@ -65,6 +65,19 @@ def is_end_of_data(
             case _:
                 pass
     return isinstance(leaving, ir.Raise) is False and _is_last(loop, leaving)
+
+
+def is_stop_flag(test: ir.Expr) -> bool:
+    """Whether a loop goes on while a flag is not set: an attribute, or an event's `is_set()`."""
+    match test:
+        case ir.Operation(operator="not" | "and", operands=operands):
+            return all(is_stop_flag(operand) for operand in operands)
+        case ir.Attribute(base=ir.Name(id="self")):
+            return True
+        case ir.Call(function=ir.Attribute(name="is_set"), arguments=()):
+            return True
+        case _:
+            return False
 
 
 def _is_last(loop: ir.While | ir.For, leaving: ir.Stmt) -> bool:
@@ -82,7 +95,7 @@ def _is_sentinel(channel: Channel, test: ir.Expr, received: frozenset[str]) -> b
         case ir.Operation(operator="and" | "or" | "not", operands=operands):
             return any(_is_sentinel(channel, operand, received) for operand in operands)
         case ir.Comparison(left=left, rights=rights):
-            return any(_sent(channel, side) for side in (left, *rights) if not _is_received(side, received))
+            return any(_sent(channel, side) for side in (left, *rights) if not _is_received(side, received) and _word(side) is not None)
         case ir.Call(function=ir.Name(id="isinstance"), arguments=(_, ir.Argument(value=cls))):
             return _sent(channel, cls)
         case _:
@@ -90,7 +103,7 @@ def _is_sentinel(channel: Channel, test: ir.Expr, received: frozenset[str]) -> b
 
 
 def _is_received(side: ir.Expr, received: frozenset[str]) -> bool:
-    return isinstance(side, ir.Name) and side.id in received
+    return any(isinstance(e, ir.Name) and e.id in received for e in subexpressions(side))
 
 
 def _sent(channel: Channel, value: ir.Expr) -> bool:

@@ -1,0 +1,130 @@
+"""Which exceptions may leave a function: by name, with "?" for whatever code out of sight may raise."""
+
+from __future__ import annotations
+
+import builtins
+from typing import TYPE_CHECKING
+
+from leaklint import ir
+from leaklint.catalog.grammar import Does
+from leaklint.link.scopes import blocks, expressions, subexpressions
+from leaklint.link.values import ClassId, FunctionId, Site
+
+if TYPE_CHECKING:
+    from leaklint.link.program import Program
+
+ANY = "?"
+_QUIET = frozenset(Does) - {Does.RUN, Does.BOUND, Does.JOIN, Does.SHIELD, Does.SUBMIT, Does.WAIT, Does.ENTER}
+"""Operations that raise nothing but what their model names; the others also pass on what they run or wait for."""
+_PLAIN = frozenset({*dir(str), *dir(list), *dir(dict), *dir(set)}) - {
+    "index", "rindex", "remove", "pop", "popitem", "encode", "format", "format_map", "copy", "get", "update", "clear", "__init__"
+}  # fmt: skip
+"""Methods of built-in types that do not raise on sound arguments; left out are those whose names other classes use for real work."""
+_IMMEDIATE = frozenset({"QueueFull", "Full", "QueueEmpty", "Empty", "WouldBlock"})
+"""Raised only by operations that do not wait."""
+
+
+class Raising:
+    """Answers for one program, each function looked at once."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._known: dict[FunctionId, frozenset[str]] = {}
+
+    def of(self, function: FunctionId) -> frozenset[str]:
+        """The names of the exceptions that may leave the function; a recursive call adds nothing."""
+        found = self._known.get(function)
+        if found is None:
+            self._known[function] = frozenset()
+            node = self.program.node(function)
+            found = self._known[function] = frozenset(self._block(node.body, function, frozenset()))
+        return found
+
+    def of_call(self, function: FunctionId, call: ir.Call) -> frozenset[str]:
+        """What a call in the function may raise."""
+        site = Site(function.module, call.site)
+        program = self.program
+        callees = program.state.callees.get(site, set())
+        actions = program.at(site)
+        found: set[str] = set()
+        for callee in callees:
+            found |= self.of(callee)
+        for action in actions:
+            waits = action.waits is not None
+            names = {name.rpartition(".")[2] for name in action.call.operation.raises}
+            found |= names - _IMMEDIATE if waits else names
+            if action.does not in _QUIET:
+                found |= {n for entry in program.entries(action.call) for n in self.of(entry)}
+        if not callees and not actions and not program.is_inert(site) and not program.makes_plainly(site) and not _is_plain(call):
+            found.add(ANY)
+        return frozenset(found)
+
+    def _block(self, body: tuple[ir.Stmt, ...], function: FunctionId, caught: frozenset[str]) -> set[str]:
+        found: set[str] = set()
+        for stmt in body:
+            found |= self._statement(stmt, function, caught)
+        return found
+
+    def _statement(self, stmt: ir.Stmt, function: FunctionId, caught: frozenset[str]) -> set[str]:
+        found: set[str] = set()
+        for expression in expressions(stmt):
+            for part in subexpressions(expression):
+                if isinstance(part, ir.Call) and not (isinstance(stmt, ir.Raise) and part is stmt.exception):
+                    found |= self.of_call(function, part)
+        match stmt:
+            case ir.Raise(exception=None):
+                return found | caught
+            case ir.Raise(exception=exception) if exception is not None:
+                name = _exception_name(exception)
+                return found | ({name} if name[:1].isupper() else caught or {ANY})
+            case ir.Assert():
+                return found | {"AssertionError"}
+            case ir.Try(body=body, handlers=handlers, orelse=orelse, final=final):
+                inner = self._block(body, function, caught)
+                for handler in handlers:
+                    stopped = {name for name in inner if self.catches(function.module, handler, name)}
+                    found |= self._block(handler.body, function, frozenset(stopped) or frozenset({ANY}) & inner)
+                    inner -= stopped
+                return found | inner | self._block(orelse, function, caught) | self._block(final, function, caught)
+            case _:
+                for block in blocks(stmt):
+                    found |= self._block(block, function, caught)
+                return found
+
+    def catches(self, module: int, handler: ir.Handler, name: str) -> bool:
+        """Whether a handler stops every exception of this name."""
+        if handler.type is None:
+            return True
+        types = handler.type.items if isinstance(handler.type, ir.Display) else (handler.type,)
+        words = {_exception_name(t) for t in types}
+        if words & {"Exception", "BaseException"} or name in words:
+            return True
+        known = getattr(builtins, name, None)
+        for word in words:
+            base = getattr(builtins, word, None)
+            if isinstance(known, type) and isinstance(base, type) and issubclass(known, base):
+                return True
+        return bool(words & self._bases(module, name))
+
+    def _bases(self, module: int, name: str) -> set[str]:
+        """The names of the classes above an exception class of the project, where the module can see it."""
+        found = self.program.state.names.resolve_name(module, name)
+        if not isinstance(found, ClassId):
+            return set()
+        line, outside = self.program.state.names.lineage(found)
+        return {self.program.state.names.cls(c).name for c in line} | {o.rpartition(".")[2] for o in outside}
+
+
+def _is_plain(call: ir.Call) -> bool:
+    """A method that strings and containers have, on an object of unknown type: it is taken for theirs."""
+    return isinstance(call.function, ir.Attribute) and call.function.name in _PLAIN
+
+
+def _exception_name(expression: ir.Expr) -> str:
+    match expression:
+        case ir.Name(id=name) | ir.Attribute(name=name):
+            return name
+        case ir.Call(function=function):
+            return _exception_name(function)
+        case _:
+            return ANY
