@@ -243,12 +243,13 @@ class Graph:
 
     @cached_property
     def _runs(self) -> dict[FunctionId, frozenset[FunctionId]]:
-        """Main coroutine → the functions that run it."""
-        found: dict[FunctionId, set[FunctionId]] = {}
-        for call in self.program.state.library.values():
-            if call.operation.ends_tasks:
-                for entry in self.program.entries(call):
-                    found.setdefault(entry, set()).add(call.record.function)
+        """Main coroutine → the functions that run it, be it in other ways too (`run_until_complete` for an older Python)."""
+        runs = [call for call in self.program.state.library.values() if call.operation.does is Does.RUN]
+        mains = {entry for call in runs if call.operation.ends_tasks for entry in self.program.entries(call)}
+        found: dict[FunctionId, set[FunctionId]] = {entry: set() for entry in mains}
+        for call in runs:
+            for entry in mains.intersection(self.program.entries(call)):
+                found[entry].add(call.record.function)
         return {entry: frozenset(functions) for entry, functions in found.items()}
 
     # --- for people

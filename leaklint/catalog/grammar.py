@@ -152,7 +152,9 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab")
     daemon    for spawn: the unit does not keep the process alive.
     value     the parameter that is the message sent or stored, or the value copied.
     wakes     for close: false if those who wait at the other end go on waiting.
-    copies    true: what is sent or passed is copied in full (pickled to a process).
+    copies    true: what is sent, passed or copied is copied in full, with all it refers to (pickled to a process, deepcopy).
+    bytes_each  for make and copy: the bytes of one element of the result; `value` says how many there are: a number, a shape, or
+              something with that many elements.
     ends_tasks  true: when it returns, every task started in it has been cancelled (asyncio.run).
     is_async  the call gives an awaitable; the operation happens when it is awaited.
     raises    the exceptions, by dotted name, that end a wait on a closed or empty channel.
@@ -179,6 +181,7 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab")
     value: str | None = None
     wakes: bool = True
     copies: bool = False
+    bytes_each: int | None = None
     ends_tasks: bool = False
     is_async: bool = False
     raises: tuple[str, ...] = ()

@@ -436,12 +436,10 @@ def _name(program: Program, entries: tuple[FunctionId, ...], call: LibraryCall) 
 
 def _daemon(state: State, call: LibraryCall, model: TypeModel, obj: int) -> bool:
     """`daemon=True` in the constructor, the class body, or assigned before the start."""
-    if isinstance(model.daemon, bool):
-        return model.daemon
-    if model.daemon is None:
-        return False
+    if model.daemon is None or model.daemon is True:
+        return model.daemon is True
     for made in state.constructed.get(obj, [call]):
-        if _is_true(made.given.get(model.daemon)):
+        if isinstance(model.daemon, str) and _is_true(made.given.get(model.daemon)):
             return True
     return any(
         load.name in (model.daemon, "daemon") and load.value is not None and _is_true(load.constant) and obj in state.solver.held(load.base)

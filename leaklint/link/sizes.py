@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leaklint import ir
-from leaklint.link.scopes import walk
-from leaklint.link.values import FunctionId
+from leaklint.link.decorators import Binding, binding
+from leaklint.link.scopes import expressions, subexpressions, target_names, walk
+from leaklint.link.state import NOTHING
+from leaklint.link.values import ClassId, FunctionId, Instance, ModuleValue, Site
 
 if TYPE_CHECKING:
     from leaklint.link.program import Program
@@ -23,11 +25,14 @@ def whole_number(program: Program, function: FunctionId, expression: ir.Expr, de
         case ir.Constant(kind="int", text=text):
             return int(text.replace("_", ""), 0)
         case ir.Operation(operator="-", operands=(one,)):
-            number = whole_number(program, function, one, depth + 1)
-            return None if number is None else -number
-        case ir.Operation(operator=operator, operands=(left, right)):
-            a, b = whole_number(program, function, left, depth + 1), whole_number(program, function, right, depth + 1)
-            return None if a is None or b is None else _calculate(operator, a, b)
+            positive = whole_number(program, function, one, depth + 1)
+            return None if positive is None else -positive
+        case ir.Operation(operator=operator, operands=(first, *rest)) if rest:
+            total = whole_number(program, function, first, depth + 1)
+            for operand in rest:
+                number = whole_number(program, function, operand, depth + 1)
+                total = None if total is None or number is None else _calculate(operator, total, number)
+            return total
         case ir.Call(function=ir.Name(id="len"), arguments=(ir.Argument(value=value),)):
             return length(program, function, value, depth + 1)
         case _:
@@ -36,6 +41,10 @@ def whole_number(program: Program, function: FunctionId, expression: ir.Expr, de
                 return None
             where, value = found
             return whole_number(program, where, value, depth + 1)
+
+
+_AS_LONG = frozenset({"list", "tuple", "set", "sorted", "enumerate", "reversed"})
+"""Builtins that give as many elements as they are given."""
 
 
 def _calculate(operator: str, a: int, b: int) -> int | None:
@@ -70,44 +79,135 @@ def length(program: Program, function: FunctionId, expression: ir.Expr, depth: i
         case ir.Call(function=ir.Name(id="range"), arguments=(ir.Argument(value=start), ir.Argument(value=stop))):
             a, b = whole_number(program, function, start, depth + 1), whole_number(program, function, stop, depth + 1)
             return None if a is None or b is None else max(0, b - a)
-        case ir.Call(function=ir.Name(id="list" | "tuple" | "set" | "sorted" | "enumerate" | "reversed"), arguments=(ir.Argument(value=value), *_)):
+        case ir.Call(function=ir.Name(id=name), arguments=(ir.Argument(value=value), *_)) if name in _AS_LONG:
             return length(program, function, value, depth + 1)
         case _:
             found = origin(program, function, expression) if depth <= _DEEPEST else None
-            return None if found is None else length(program, found[0], found[1], depth + 1)
+            if found is None or _is_filled(program, function, expression, found[1]):
+                return None
+            return length(program, found[0], found[1], depth + 1)
 
 
-def origin(program: Program, function: FunctionId, expression: ir.Expr) -> tuple[FunctionId, ir.Expr] | None:
-    """The one expression that a name or `self` attribute is bound to, and the function that binds it. None when there are several, or
-    when it comes from outside."""
+_RESIZES = frozenset(
+    {
+        "append", "appendleft", "extend", "extendleft", "insert", "pop", "popleft", "popitem", "remove", "discard", "clear", "add", "update",
+        "setdefault",
+    }
+)  # fmt: skip
+"""Methods after which a container has another number of elements."""
+
+
+def _is_filled(program: Program, function: FunctionId, name: ir.Expr, value: ir.Expr) -> bool:
+    """Whether a container is empty where it is made, or gets or loses elements under the same name in the same module."""
+    match value:
+        case ir.Display(kind="list" | "set", items=()) | ir.Mapping(items=()) | ir.Call(arguments=()):
+            return True
+        case ir.Display(kind="tuple") | ir.Constant():
+            return False
+        case _:
+            word = name.name if isinstance(name, ir.Attribute) else name.id if isinstance(name, ir.Name) else None
+            return word in _resized(program, function.module)
+
+
+def _resized(program: Program, module: int) -> frozenset[str]:
+    """The names and attributes whose containers the module resizes."""
+    found: set[str] = set()
+    for function in program.modules[module].summary.functions:
+        for stmt in walk(function.body):
+            for expression in expressions(stmt):
+                for part in subexpressions(expression):
+                    match part:
+                        case ir.Call(function=ir.Attribute(base=ir.Attribute(name=word) | ir.Name(id=word), name=method)) if method in _RESIZES:
+                            found.add(word)
+                        case ir.Subscript(base=ir.Attribute(name=word) | ir.Name(id=word)) if isinstance(stmt, ir.Bind | ir.Delete):
+                            found.update({word} if part in stmt.targets else ())
+                        case _:
+                            pass
+    return frozenset(found)
+
+
+Origin = tuple[FunctionId, ir.Expr]
+"""An expression, and the function in which it stands."""
+
+
+def origin(program: Program, function: FunctionId, expression: ir.Expr) -> Origin | None:
+    """The one expression that gives the value of a name, an attribute, a property or a call of a project function. None when there are
+    several, or when it comes from outside."""
     match expression:
         case ir.Name(id=name):
             return _name_origin(program, function, name)
-        case ir.Attribute(base=ir.Name(id="self" | "cls"), name=name):
-            return _attribute_origin(program, function, name)
+        case ir.Attribute(base=base, name=name):
+            module = program.state.names.resolve(function.module, base)
+            if isinstance(module, ModuleValue):
+                return _global_origin(program, module.module, name)
+            found = [_attribute_origin(program, cls, name) for cls in _classes(program, function, base)]
+            return found[0] if len(found) == 1 else None
+        case ir.Call(site=site) | ir.Await(value=ir.Call(site=site)):
+            callees = program.state.callees.get(Site(function.module, site), set())
+            return _returned(program, next(iter(callees))) if len(callees) == 1 else None
         case _:
             return None
 
 
-def _name_origin(program: Program, function: FunctionId, name: str) -> tuple[FunctionId, ir.Expr] | None:
+def _returned(program: Program, function: FunctionId) -> Origin | None:
+    """What a function returns, when it has one `return` with a value."""
+    node = program.node(function)
+    if node.is_generator:
+        return None
+    values = [stmt.value for stmt in walk(node.body) if isinstance(stmt, ir.Return) and stmt.value is not None]
+    return (function, values[0]) if len(values) == 1 else None
+
+
+def _classes(program: Program, function: FunctionId, base: ir.Expr) -> list[ClassId]:
+    """The project classes whose instances the expression may give."""
+    own = _owner(program, function)
+    match base:
+        case ir.Name(id="self" | "cls") if own is not None:
+            return [own]
+        case ir.Name(id=name):
+            variable = program.state.solver.known(("local", function.module, function.index, name))
+        case ir.Attribute(base=inner, name=name):
+            instances = (program.state.solver.identify(Instance(cls)) for cls in _classes(program, function, inner))
+            variables = [program.state.solver.known(("attribute", obj, name)) for obj in instances]
+            variable = variables[0] if len(variables) == 1 else NOTHING
+        case _:
+            return []
+    return sorted({value.cls for o in program.holds(variable) if isinstance(value := program.value(o), Instance)})
+
+
+def _owner(program: Program, function: FunctionId) -> ClassId | None:
+    """The class of the method that the function is, or stands in."""
+    functions = program.modules[function.module].summary.functions
+    index: int | None = function.index
+    while index is not None and functions[index].owner is None:
+        index = functions[index].parent
+    owner = functions[index].owner if index is not None else None
+    return ClassId(function.module, owner) if owner is not None else None
+
+
+def _name_origin(program: Program, function: FunctionId, name: str) -> Origin | None:
     summary = program.modules[function.module].summary
     index: int | None = function.index
-    while index is not None:
+    while index:
         node = summary.functions[index]
         here = FunctionId(function.module, index)
-        bound = list(_bindings(node.body, name))
+        bound = _bindings(node.body, name)
         parameter = next((p for p in node.parameters if p.name == name), None)
         if parameter is not None:
             return None if bound else _argument_origin(program, here, parameter)
         if bound:
-            return (here, bound[0]) if len(bound) == 1 and bound[0] is not None else None
+            return _only(here, bound)
         index = node.parent
-    imported = program.state.names.resolve_global(function.module, name)
-    if imported is None:
-        return None
-    module, original = imported
-    bound = list(_bindings(program.modules[module].summary.functions[0].body, original))
-    return (FunctionId(module, 0), bound[0]) if len(bound) == 1 and bound[0] is not None else None
+    return _global_origin(program, function.module, name)
+
+
+def _global_origin(program: Program, module: int, name: str) -> Origin | None:
+    where, original = program.state.names.resolve_global(module, name) or (module, name)
+    return _only(FunctionId(where, 0), _bindings(program.modules[where].summary.functions[0].body, original))
+
+
+def _only(function: FunctionId, bound: list[ir.Expr | None]) -> Origin | None:
+    return (function, bound[0]) if len(bound) == 1 and bound[0] is not None else None
 
 
 def _bindings(body: tuple[ir.Stmt, ...], name: str) -> list[ir.Expr | None]:
@@ -117,16 +217,15 @@ def _bindings(body: tuple[ir.Stmt, ...], name: str) -> list[ir.Expr | None]:
         match stmt:
             case ir.Bind(targets=targets, value=value):
                 for target in targets:
-                    match target:
-                        case ir.Name(id=one) if one == name:
-                            found.append(value)
-                        case ir.Display(items=items) if any(isinstance(i, ir.Name) and i.id == name for i in items):
-                            found.append(None)
-                        case _:
-                            pass
-            case ir.Augment(target=ir.Name(id=one)) if one == name:
+                    if isinstance(target, ir.Name):
+                        found += [value] if target.id == name else []
+                    elif isinstance(target, ir.Display) and isinstance(value, ir.Display) and len(target.items) == len(value.items):
+                        found += [v for t, v in zip(target.items, value.items, strict=True) if isinstance(t, ir.Name) and t.id == name]
+                    elif name in target_names(target):
+                        found.append(None)
+            case ir.Augment(target=target) | ir.For(target=target) if name in target_names(target):
                 found.append(None)
-            case ir.For(target=ir.Name(id=one)) if one == name:
+            case ir.With(items=items) if any(i.target is not None and name in target_names(i.target) for i in items):
                 found.append(None)
             case _:
                 pass
@@ -144,7 +243,7 @@ def _argument_origin(program: Program, function: FunctionId, parameter: ir.Param
             return None
         values = {a.keyword: a.value for a in record.node.arguments if a.keyword is not None}
         plain = [a.value for a in record.node.arguments if a.keyword is None]
-        values |= {name: value for name, value in zip(names[offset:], plain, strict=False)}
+        values |= dict(zip(names[offset:], plain, strict=False))
         if parameter.name in values:
             given.append((record.function, values[parameter.name]))
         elif parameter.default is not None:
@@ -158,34 +257,31 @@ def _argument_origin(program: Program, function: FunctionId, parameter: ir.Param
     return None
 
 
-def _attribute_origin(program: Program, function: FunctionId, name: str) -> tuple[FunctionId, ir.Expr] | None:
-    summary = program.modules[function.module].summary
-    index: int | None = function.index
-    while index is not None and summary.functions[index].owner is None:
-        index = summary.functions[index].parent
-    if index is None:
-        return None
-    owner = summary.functions[index].owner
-    found: list[tuple[FunctionId, ir.Expr]] = []
-    for number, node in enumerate(summary.functions):
-        if node.owner != owner:
-            continue
-        for stmt in walk(node.body):
-            match stmt:
-                case ir.Bind(targets=targets, value=value) if any(_is_self(t, name) for t in targets):
-                    found.append((FunctionId(function.module, number), value))
-                case ir.Augment(target=target) if _is_self(target, name):
-                    return None
-                case _:
-                    pass
-    if not found and owner is not None:
-        for stmt in summary.classes[owner].body:
-            match stmt:
-                case ir.Bind(targets=(ir.Name(id=one),), value=value) if one == name:
-                    found.append((FunctionId(function.module, 0), value))
-                case _:
-                    pass
-    return found[0] if len(found) == 1 else None
+def _attribute_origin(program: Program, cls: ClassId, name: str) -> Origin | None:
+    """What the methods of the class, its body or the bases bind an attribute to; what a property returns."""
+    names = program.state.names
+    for one in names.lineage(cls)[0]:
+        summary = program.modules[one.module].summary
+        found: list[ir.Expr | None] = []
+        where = FunctionId(one.module, 0)
+        for index, node in enumerate(summary.functions):
+            if node.owner != one.index:
+                continue
+            if node.name == name:
+                return _returned(program, FunctionId(one.module, index)) if binding(node) is Binding.PROPERTY else None
+            for stmt in walk(node.body):
+                match stmt:
+                    case ir.Bind(targets=targets, value=value) if any(_is_self(t, name) for t in targets):
+                        found.append(value)
+                        where = FunctionId(one.module, index)
+                    case ir.Augment(target=target) if _is_self(target, name):
+                        found.append(None)
+                    case _:
+                        pass
+        found = found or _bindings(summary.classes[one.index].body, name)
+        if found:
+            return _only(where, found)
+    return None
 
 
 def _is_self(target: ir.Expr, name: str) -> bool:

@@ -2,8 +2,8 @@
 
 All classes, and all functions that are not inside another one, with their signatures; imports and bindings of the module and
 of classes; and of a body what tells where objects come from, in a flat row: imports, `global`, returns, and bindings of names
-and of attributes. A value is kept if it is a name, an attribute, a constant, a call, or a choice between such; whatever is bound
-to an attribute is kept.
+and of attributes. A value is kept if it is a name, an attribute, a constant, a call, a choice between such, or a repeated literal;
+whatever is bound to an attribute is kept.
 
 The tree is the standard library's, ten times faster than libcst's. What the running Python refuses, because it is newer than
 itself, has no outline here: the caller then lowers it in full, so that on an older Python such a file has more in its summary.
@@ -194,6 +194,8 @@ def _is_origin(value: ast.expr) -> bool:
             return all(map(_is_origin, values))
         case ast.IfExp(_, then, otherwise):
             return _is_origin(then) and _is_origin(otherwise)
+        case ast.BinOp(ast.List() | ast.Tuple() | ast.Constant(bytes() | str()), ast.Mult(), _):
+            return True
         case _:
             return False
 

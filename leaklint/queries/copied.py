@@ -3,89 +3,180 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does
+from leaklint.catalog.grammar import Does, UnitKind
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.scopes import subexpressions, walk
-from leaklint.link.sizes import length, origin, whole_number
-from leaklint.link.values import FunctionId
+from leaklint.link.footprint import Footprint, footprint
+from leaklint.link.program import Unit
+from leaklint.link.scopes import blocks, subexpressions, walk
+from leaklint.link.sizes import length
+from leaklint.link.values import FunctionId, Site
 from leaklint.queries.query import NoOptions
 
 _LARGE = 1 << 20
 """Bytes from which a copy counts as large: below it, allocation and copying cost less than the call around them."""
-_POINTER = 8
-"""Bytes that one element of a list or tuple takes on a 64-bit machine, the element itself not counted."""
+_CHANGES = frozenset(
+    {
+        "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse", "update", "setdefault", "popitem", "add", "discard",
+        "fill", "popleft",
+    }
+)  # fmt: skip
+"""Methods of containers and buffers that change them."""
 
 
 def copied(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     """A full copy, by call, slice or pickle, of a value whose size can be read off the program, in every turn of a loop or for every
-    unit that is started."""
-    for action in graph.program.actions:
-        if action.function not in graph.program.live:
+    unit that is started. A copy that its receiver changes is wanted."""
+    told: set[tuple[FunctionId, ir.Span]] = set()
+    for copy in _copies(graph):
+        if (copy.function, copy.at) in told:
             continue
+        leak = _judge(graph, copy)
+        if leak is not None:
+            told.add((copy.function, copy.at))
+            yield leak
+
+
+_PLACELESS = ir.Scope | ir.DefineFunction | ir.DefineClass
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Copy:
+    """A place that copies `value`: with all it refers to when `deep`. `loop`: the innermost around it; `repeated`: in a comprehension."""
+
+    function: FunctionId
+    at: ir.Span
+    operation: str
+    value: ir.Expr
+    deep: bool
+    stmt: ir.Stmt
+    loop: ir.While | ir.For | None
+    repeated: bool
+
+
+def _copies(graph: Graph) -> Iterator[_Copy]:
+    program = graph.program
+    for function in sorted(program.live):
+        for stmt, loop in _statements(program.node(function).body):
+            for value in _read(stmt):
+                yield from _in_expression(graph, function, stmt, loop, value)
+
+
+def _statements(body: tuple[ir.Stmt, ...]) -> Iterator[tuple[ir.Stmt, ir.While | ir.For | None]]:
+    """Every statement with the innermost loop around it, in source order."""
+    todo: list[tuple[ir.Stmt, ir.While | ir.For | None]] = [(stmt, None) for stmt in reversed(body)]
+    while todo:
+        stmt, loop = todo.pop()
+        yield stmt, loop
+        inside = stmt if isinstance(stmt, ir.While | ir.For) else loop
+        for number, block in reversed(list(enumerate(blocks(stmt)))):
+            around = inside if number == 0 else loop
+            todo += [(one, around if isinstance(stmt, ir.While | ir.For) else loop) for one in reversed(block)]
+
+
+def _read(stmt: ir.Stmt) -> tuple[ir.Expr, ...]:
+    """The expressions whose value a statement uses: what it assigns to is none."""
+    match stmt:
+        case ir.Bind(value=value) | ir.Augment(value=value) | ir.Evaluate(value=value):
+            return (value,)
+        case ir.Return(value=value):
+            return (value,) if value is not None else ()
+        case ir.For(iterable=iterable):
+            return (iterable,)
+        case ir.With(items=items):
+            return tuple(item.context for item in items)
+        case ir.Branch(test=test) | ir.While(test=test):
+            return (test,)
+        case _:
+            return ()
+
+
+def _in_expression(
+    graph: Graph, function: FunctionId, stmt: ir.Stmt, loop: ir.While | ir.For | None, expression: ir.Expr
+) -> Iterator[_Copy]:
+    parts = list(subexpressions(expression))
+    repeated = {id(p) for part in parts if isinstance(part, ir.Comprehension) for p in subexpressions(part.element)}
+    for part in parts:
+        match part:
+            case ir.Call(site=site, at=where):
+                for operation, value, deep in _by_call(graph, Site(function.module, site), part):
+                    yield _Copy(function, where, operation, value, deep, stmt, loop, id(part) in repeated)
+            case ir.Subscript(base=base, index=ir.Slice(lower=None, upper=None, step=None)) if not isinstance(stmt, _PLACELESS):
+                yield _Copy(function, stmt.at, "[:]", base, False, stmt, loop, id(part) in repeated)
+            case _:
+                pass
+
+
+def _by_call(graph: Graph, site: Site, call: ir.Call) -> Iterator[tuple[str, ir.Expr, bool]]:
+    """What a call copies: its operation, each value, and whether with all that it refers to."""
+    actions = graph.program.at(site)
+    for action in actions:
         for value in _copied_values(action):
-            leak = _judge(graph, action.function, action.site.number, action.at, action.method, value)
-            if leak is not None:
-                yield leak
-                break
-    yield from _slices(graph)
+            yield action.method, value, action.call.operation.copies or action.does is not Does.COPY
+    match call:
+        case ir.Call(function=ir.Attribute(base=base, name="copy"), arguments=()) if not actions:
+            yield "copy", base, False
+        case _:
+            pass
 
 
-def _copied_values(action: Action) -> list[ir.Expr]:
+def _copied_values(action: Action) -> tuple[ir.Expr, ...]:
     """What the operation copies whole: its value, or everything that is pickled with it."""
     operation, given = action.call.operation, action.call.given
-    if action.does is Does.COPY:
-        name = operation.value or operation.subject
-        return [given[name]] if name in given else []
-    if not operation.copies and not _pickles(action):
-        return []
-    values: list[ir.Expr] = []
-    for expression in ([given[operation.value]] if operation.value in given else []):
-        values.append(expression)
+    starts_process = action.does is Does.MAKE and operation.kind is UnitKind.PROCESS
+    if not (action.does is Does.COPY or operation.copies or starts_process):
+        return ()
+    if operation.value is not None:
+        return (given[operation.value],) if operation.value in given else ()
     node = action.call.record.node
-    for argument in node.arguments if node is not None else ():
-        if operation.value is None:
-            values += argument.value.items if isinstance(argument.value, ir.Display) else (argument.value,)
-    return values
+    return tuple(argument.value for argument in node.arguments) if node is not None else ()
 
 
-def _pickles(action: Action) -> bool:
-    """The constructor of a process hands its arguments over as a copy."""
-    return action.does is Does.MAKE and action.call.operation.kind is not None and action.call.operation.kind.value == "process"
-
-
-def _judge(graph: Graph, function: FunctionId, site: int, at: ir.Span, operation: str, value: ir.Expr) -> Leak | None:
-    size, made = _size(graph, function, value)
-    if size is None or size < _LARGE:
+def _judge(graph: Graph, copy: _Copy) -> Leak | None:
+    found = _largest(graph, copy)
+    if found is None:
         return None
-    place = graph.program.place(function, site)
-    if place is None:
-        return None
-    loop = place.loops[-1] if place.loops else None
-    if loop is not None and made is not None and made[0] == function and _is_inside(loop, made[1]):
-        return None  # a new value in every turn: copying it once is no repetition
-    if loop is not None and _leaves_at_once(loop, place.stmt):
-        return None
-    count, growth = _count(graph, function, loop, place.in_comprehension)
-    if count is None:
+    value, taken = found
+    size = taken.deep if copy.deep else taken.shallow
+    if copy.loop is not None:
+        if taken.made is not None and taken.made[0] == copy.function and copy.loop.at.line <= taken.made[1].line <= copy.loop.at.end_line:
+            return None  # a new value in every turn: copying it once is no repetition
+        if isinstance(copy.stmt, ir.Return):
+            return None
+    count, growth = _count(graph, copy.function, copy.loop, copy.repeated)
+    if count is None or _is_changed(graph, copy):
         return None
     name = _name(value)
     trace: list[Step] = []
-    if made is not None:
-        trace.append(graph.step(made[0], made[2], f"`{name}` is made here, {_bytes(size)}"))
-    trace.append(graph.step(function, at, f"`{operation}` copies all of it, {count}"))
+    if taken.made is not None:
+        trace.append(graph.step(*taken.made, f"`{name}` is made here, {_bytes(size)}"))
+    trace.append(graph.step(copy.function, copy.at, f"`{copy.operation}` copies all of it, {count}"))
     return Leak(
-        graph.program.path(function.module), at, graph.qualname(function),
-        {"operation": operation, "object": name, "size": _bytes(size), "count": count, "growth": ""},
+        graph.program.path(copy.function.module), copy.at, graph.qualname(copy.function),
+        {"operation": copy.operation, "object": name, "size": _bytes(size), "count": count, "growth": ""},
         Confidence.LIKELY, growth, tuple(trace),
     )  # fmt: skip
 
 
-def _count(graph: Graph, function: FunctionId, loop: ir.While | ir.For | None, in_comprehension: bool) -> tuple[str | None, Growth]:
-    """How often, in words."""
+def _largest(graph: Graph, copy: _Copy) -> tuple[ir.Expr, Footprint] | None:
+    """The large value itself: of arguments in a tuple, the one that is large. A value that is made on the spot is no copy of another."""
+    pieces = copy.value.items if copy.deep and isinstance(copy.value, ir.Display) else (copy.value,)
+    for piece in pieces:
+        taken = footprint(graph.program, copy.function, piece) if isinstance(piece, ir.Name | ir.Attribute | ir.Subscript | ir.Call) else None
+        if taken is not None and taken.made is not None and (taken.deep if copy.deep else taken.shallow) >= _LARGE:
+            return piece, taken
+    return None
+
+
+# --- how often
+
+
+def _count(graph: Graph, function: FunctionId, loop: ir.While | ir.For | None, repeated: bool) -> tuple[str | None, Growth]:
+    """How often, in words; None: once."""
     match loop:
         case ir.While():
             return "in every turn of the loop", Growth.PER_ITERATION
@@ -96,132 +187,99 @@ def _count(graph: Graph, function: FunctionId, loop: ir.While | ir.For | None, i
             return (f"{known} times" if known is not None else "in every turn of the loop"), Growth.PER_CALL
         case None:
             pass
-    if in_comprehension:
+    if repeated:
         return "once for each element", Growth.PER_CALL
-    if graph.program.is_spawned(function) and any(graph.growth(u.spawns) is not Growth.ONCE or _in_loop(graph, u) for u in graph.program.entered_by[function]):
+    if any(graph.growth(unit.spawns) is not Growth.ONCE or _in_loop(graph, unit) for unit in graph.program.entered_by.get(function, ())):
         return "once for each one started", Growth.PER_CALL
-    callers = [(c, n) for c in graph.program.callers.get(function, frozenset()) for n in graph.calls_to(c, function)]
-    for caller, number in sorted(callers):
-        place = graph.program.place(caller, number)
-        if place is not None and (place.loops or place.in_comprehension):
-            return "in every turn of the loop that calls it", Growth.PER_CALL
+    for caller in sorted(graph.program.callers.get(function, frozenset())):
+        for number in graph.calls_to(caller, function):
+            place = graph.program.place(caller, number)
+            if place is not None and (place.loops or place.in_comprehension):
+                return "in every turn of the loop that calls it", Growth.PER_CALL
     return None, Growth.ONCE
 
 
-def _in_loop(graph: Graph, unit: object) -> bool:
-    for spawn in getattr(unit, "spawns", ()):
+def _in_loop(graph: Graph, unit: Unit) -> bool:
+    for spawn in unit.spawns:
         place = graph.program.place(spawn.record.function, spawn.record.site.number)
         if place is not None and (place.loops or place.in_comprehension):
             return True
     return False
 
 
-def _leaves_at_once(loop: ir.While | ir.For, stmt: ir.Stmt) -> bool:
-    return isinstance(stmt, ir.Return | ir.Raise)
+# --- what becomes of the copy
 
 
-def _is_inside(loop: ir.While | ir.For, bound: ir.Stmt | None) -> bool:
-    return any(stmt is bound for stmt in walk(loop.body)) or (isinstance(loop, ir.For) and bound is loop)
-
-
-def _size(graph: Graph, function: FunctionId, value: ir.Expr) -> tuple[int | None, tuple[FunctionId, ir.Stmt | None, ir.Span] | None]:
-    """Bytes of the value, where they can be read off, and where it is made."""
-    own = _bytes_of(graph, function, value)
-    if own is not None:
-        return own, None
-    found = origin(graph.program, function, value)
-    if found is None:
-        return None, None
-    where, expression = found
-    size = _bytes_of(graph, where, expression)
-    stmt = next((s for s in walk(graph.program.node(where).body) if isinstance(s, ir.Bind) and s.value is expression), None)
-    if size is None:
-        return (*_size(graph, where, expression)[:1], None) if isinstance(expression, ir.Name | ir.Attribute) else (None, None)
-    at = stmt.at if stmt is not None else expression.at if isinstance(expression, ir.Call) else None
-    return size, (where, stmt, at) if at is not None else None
-
-
-def _bytes_of(graph: Graph, function: FunctionId, value: ir.Expr) -> int | None:
-    """Bytes of an expression that makes a value of visible size."""
-    match value:
-        case ir.Operation(operator="*", operands=(left, right)):
-            for unit, factor in ((left, right), (right, left)):
-                each = _unit_bytes(unit)
-                times = whole_number(graph.program, function, factor) if each is not None else None
-                if each is not None and times is not None:
-                    return each * times
-            return None
-        case ir.Call(function=callee, arguments=(ir.Argument(value=first, keyword=None), *_)):
-            word = callee.name if isinstance(callee, ir.Attribute) else callee.id if isinstance(callee, ir.Name) else ""
-            return _made_bytes(graph, function, word, first)
-        case _:
-            return None
-
-
-def _made_bytes(graph: Graph, function: FunctionId, word: str, first: ir.Expr) -> int | None:
-    match word:
-        case "bytearray" | "bytes" | "urandom" | "token_bytes" | "randbytes":
-            number = whole_number(graph.program, function, first)
-            return number if number is not None else _bytes_of(graph, function, first)
-        case "zeros" | "ones" | "empty" | "full" | "random":
-            sides = first.items if isinstance(first, ir.Display) else (first,)
-            total = _POINTER
-            for side in sides:
-                number = whole_number(graph.program, function, side)
-                if number is None:
-                    return None
-                total *= number
-            return total
-        case "list" | "tuple" | "array":
-            number = length(graph.program, function, first)
-            return number * _POINTER if number is not None else _bytes_of(graph, function, first)
-        case _:
-            return None
-
-
-def _unit_bytes(unit: ir.Expr) -> int | None:
-    """Bytes of a repeated literal."""
-    match unit:
-        case ir.Constant(kind="bytes", text=text):
-            return max(1, len(text.encode("latin-1", "replace").decode("unicode_escape", "replace")) - 3)
-        case ir.Constant(kind="str", text=text):
-            return len(text)
-        case ir.Display(kind="list" | "tuple", items=items):
-            return len(items) * _POINTER
-        case ir.Call(function=ir.Name(id="bytes" | "bytearray"), arguments=(ir.Argument(value=inner),)):
-            return _unit_bytes(inner)
-        case _:
-            return None
-
-
-def _slices(graph: Graph) -> Iterator[Leak]:
-    """`x[:]` and `x.copy()` have no operation of their own: found where a call's argument or a binding's value is one."""
+def _is_changed(graph: Graph, copy: _Copy) -> bool:
+    """Whether the receiver changes the copy: the function under the name it gives it, or the one to which it is handed on."""
     program = graph.program
-    for module, node in enumerate(program.modules):
-        for index, function in enumerate(node.summary.functions):
-            here = FunctionId(module, index)
-            if here not in program.live:
-                continue
-            for stmt in walk(function.body):
-                match stmt:
-                    case ir.Bind(value=value) | ir.Evaluate(value=value) | ir.Return(value=ir.Call() as value):
-                        yield from _copies_in(graph, here, value)
+    name = copy.stmt.targets[0].id if isinstance(copy.stmt, ir.Bind) and isinstance(copy.stmt.targets[0], ir.Name) else None
+    if name is not None and _changes(program.node(copy.function), name):
+        return True
+    for stmt in walk(program.node(copy.function).body):
+        for value in _read(stmt):
+            for part in subexpressions(value):
+                if not isinstance(part, ir.Call):
+                    continue
+                for position, argument in enumerate(part.arguments):
+                    callees = program.state.callees.get(Site(copy.function.module, part.site), set())
+                    inside = argument.value == ir.Name(name) if name is not None else _holds(argument.value, copy)
+                    if inside and any(_changes_parameter(graph, callee, position, argument.keyword) for callee in callees):
+                        return True
+    return False
+
+
+def _holds(value: ir.Expr, copy: _Copy) -> bool:
+    match value:
+        case ir.Call(at=at):
+            return at == copy.at
+        case ir.Subscript(base=base, index=ir.Slice(lower=None, upper=None, step=None)):
+            return base is copy.value
+        case _:
+            return False
+
+
+def _changes_parameter(graph: Graph, function: FunctionId, position: int, keyword: str | None) -> bool:
+    node = graph.program.node(function)
+    names = [p.name for p in node.parameters if p.kind in ("positional", "any")]
+    if node.owner is not None and names[:1] in (["self"], ["cls"]):
+        names = names[1:]
+    name = keyword if keyword is not None else names[position] if position < len(names) else None
+    return name is not None and _changes(node, name)
+
+
+def _changes(function: ir.Function, name: str) -> bool:
+    """Whether the function changes what it holds under the name: by subscript, by attribute, or by a method that changes containers."""
+    for stmt in walk(function.body):
+        match stmt:
+            case ir.Bind(targets=targets) | ir.Delete(targets=targets) if any(_is_part_of(t, name) for t in targets):
+                return True
+            case ir.Augment(target=target) if _is_part_of(target, name) or target == ir.Name(name):
+                return True
+            case _:
+                pass
+        for value in _read(stmt):
+            for part in subexpressions(value):
+                match part:
+                    case ir.Call(function=ir.Attribute(base=base, name=method)) if method in _CHANGES and _root(base) == name:
+                        return True
                     case _:
                         pass
+    return False
 
 
-def _copies_in(graph: Graph, function: FunctionId, value: ir.Expr) -> Iterator[Leak]:
-    for part in subexpressions(value):
-        match part:
-            case ir.Call(function=ir.Attribute(base=base, name="copy"), arguments=(), site=site, at=where):
-                leak = _judge(graph, function, site, where, "copy", base)
-            case ir.Call(arguments=arguments, site=site, at=where):
-                whole = [a.value.base for a in arguments if isinstance(a.value, ir.Subscript) and a.value.index == ir.Slice(None, None, None)]
-                leak = _judge(graph, function, site, where, "[:]", whole[0]) if whole else None
-            case _:
-                continue
-        if leak is not None:
-            yield leak
+def _is_part_of(target: ir.Expr, name: str) -> bool:
+    return isinstance(target, ir.Subscript | ir.Attribute) and _root(target) == name
+
+
+def _root(expression: ir.Expr) -> str | None:
+    """The name at the start of `name.a[0].b`."""
+    while isinstance(expression, ir.Attribute | ir.Subscript):
+        expression = expression.base
+    return expression.id if isinstance(expression, ir.Name) else None
+
+
+# --- for people
 
 
 def _name(value: ir.Expr) -> str:
@@ -230,6 +288,8 @@ def _name(value: ir.Expr) -> str:
             return name
         case ir.Attribute(base=base, name=name):
             return f"{_name(base)}.{name}"
+        case ir.Call(function=function):
+            return f"{_name(function)}()"
         case _:
             return "the value"
 
@@ -240,4 +300,3 @@ def _bytes(size: int) -> str:
         if size >= scale:
             return f"{size / scale:.3g} {unit}"
     return f"{size} bytes"
-

@@ -66,8 +66,8 @@ def _homes(graph: Graph, made: FunctionId) -> frozenset[FunctionId]:
 
 def _count(graph: Graph, channel: Channel, homes: frozenset[FunctionId], action: Action) -> int | None:
     """How often the operation happens for one channel: a number, MANY, or None when nothing can be said."""
-    if action.deferred:
-        return None
+    if action.deferred or action.waits is None:
+        return None  # a try may fail
     return _times(graph, channel, action.function, action.site.number, homes, 0)
 
 

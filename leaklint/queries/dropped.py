@@ -16,8 +16,8 @@ from leaklint.link.state import CallRecord, LibraryCall
 from leaklint.link.values import FunctionId, Resource, Site
 from leaklint.paths import Node
 from leaklint.queries.query import NoOptions
-from leaklint.queries.wording import grows
 from leaklint.queries.ways import agrees
+from leaklint.queries.wording import grows
 
 _FARTHEST = 3
 """Wrappers around the spawn, and functions that the task is handed to, followed at most."""
@@ -161,12 +161,26 @@ class _Custody:
         if self._read_inside(name) or (self.graph.is_main(self.function) and not self.depth):
             return Fate.KEPT
         found = {Fate.DROPPED}
-        for one in self._reachable(starts):
+        reachable = self._reachable(starts)
+        if self._is_told_of_its_end(name, reachable):
+            return Fate.KEPT
+        for one in reachable:
             targets = set(map(id, one.stmt.targets)) if isinstance(one.stmt, ir.Bind | ir.Delete) else set()
             for part in one.parts:
                 if id(part) not in targets:
                     found |= self._uses(part, name, one.stmt)
         return next(fate for fate in Fate if fate in found)
+
+    def _is_told_of_its_end(self, name: str, nodes: list[Node]) -> bool:
+        """Whether the function registers with the task what is to happen at its end and then waits, its local still holding the task."""
+        for node in nodes:
+            for call in (e for part in node.parts for e in subexpressions(part) if isinstance(e, ir.Call)):
+                actions = self.graph.program.at(Site(self.function.module, call.site))
+                of_it = isinstance(call.function, ir.Attribute) and call.function.base == ir.Name(name)
+                if of_it and any(a.does is Does.REGISTER for a in actions):
+                    after = self._reachable([target for _, target in node.successors])
+                    return any(isinstance(e, ir.Await) for one in after for part in one.parts for e in subexpressions(part))
+        return False
 
     def _reachable(self, starts: list[Node]) -> list[Node]:
         seen: dict[int, Node] = {}
@@ -225,10 +239,10 @@ class _Custody:
     def _given(self, task: ir.Expr, call: ir.Call) -> Fate:
         """The fate of a task that is an argument of a call."""
         program, site = self.graph.program, Site(self.function.module, call.site)
-        if program.is_inert(site):
+        if site in program.state.unknown_calls and program.is_inert(site):
             return Fate.DROPPED
         callees = program.state.callees.get(site, set())
-        if len(callees) != 1 or program.at(site) or site in program.state.unknown_calls or self.depth >= _FARTHEST:
+        if len(callees) != 1 or program.at(site) or self.depth >= _FARTHEST:
             return Fate.KEPT
         (callee,) = callees
         node = program.node(callee)
@@ -278,7 +292,7 @@ def _leak(graph: Graph, unit: Unit, spawn: LibraryCall, drop: Drop) -> Leak:
     name = _runs(graph, unit, spawn)
     trace: list[Step] = []
     if wrapper is not None:
-        trace.append(graph.step(spawn.record.function, spawn.record.at, f"`{graph.qualname(wrapper)}` starts the task and does not keep it"))
+        trace.append(graph.step(spawn.record.function, spawn.record.at, f"`{graph.qualname(wrapper)}` starts the task and keeps nothing"))
         trace.append(graph.step(record.function, record.at, "its caller drops what it returns"))
     else:
         trace.append(graph.step(record.function, record.at, f"`{name}` starts here, and nothing keeps the task"))

@@ -105,6 +105,9 @@ def _judge(graph: Graph, channel: Channel, consumption: Consumption, sends: list
     for send in sends:
         producers = [r for r in graph.runners(send.function) if r.unit is not None or r.entry not in entries]
         producers = [r for r in producers if r.entry not in entries and not can_be_stopped(graph, r)]
+        if not all(r.unit is not None for r in consumers):
+            # Whoever calls in from outside has an instance of his own, and consumes from it himself.
+            producers = [r for r in producers if r.kind is not UnitKind.ANYONE]
         if not producers or not _sends_much(graph, channel, send, producers[0]):
             continue
         rescue = _Rescue(graph, channel, producers)

@@ -11,7 +11,7 @@ from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.program import Unit
-from leaklint.link.scopes import subexpressions, walk
+from leaklint.link.scopes import walk
 from leaklint.link.values import Coroutine, FunctionId, Site
 from leaklint.paths import Edge, Exit, Node
 from leaklint.queries.query import NoOptions
@@ -32,7 +32,8 @@ def left_pending(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             continue
         if graph.ends_with_main(action.function):
             continue
-        losers = [unit for unit, birth in _made_for(graph, action) if _Race(graph, action, unit, birth).leaves_it()]
+        entered = tuple(_made_for(graph, action))
+        losers = [unit for unit, birth in entered if _Race(graph, action, unit, birth, entered).leaves_it()]
         if losers:
             yield _leak(graph, action, losers)
 
@@ -53,7 +54,7 @@ def _made_for(graph: Graph, action: Action) -> Iterator[tuple[Unit, int]]:
         if made.record.function == action.function:
             yield unit, made.record.site.number
         else:
-            births = [number for number in _calls_that_give(graph, action.function, unit)]
+            births = list(_calls_that_give(graph, action.function, unit))
             if len(births) == 1:
                 yield unit, births[0]
 
@@ -62,9 +63,9 @@ def _calls_that_give(graph: Graph, function: FunctionId, unit: Unit) -> Iterator
     """The calls in a function whose result is or holds the unit."""
     program = graph.program
     for record in program.state.calls:
-        if record.function == function and record.by is None and program.state.callees.get(record.site):
-            if program.elements(program.holds(record.result)) & unit.handle:
-                yield record.site.number
+        called = record.function == function and record.by is None and program.state.callees.get(record.site)
+        if called and program.elements(program.holds(record.result)) & unit.handle:
+            yield record.site.number
 
 
 def _has_an_owner(graph: Graph, unit: Unit, action: Action, inside: frozenset[FunctionId]) -> bool:
@@ -77,19 +78,22 @@ def _has_an_owner(graph: Graph, unit: Unit, action: Action, inside: frozenset[Fu
         if program.opened(obj) is not None or program.kind(obj) not in (Kind.TASK, Kind.FUTURE) or obj in program.kept_on_objects:
             return True
         for other in program.on(obj):
-            if other.does in _ENDS and other.function in program.live and (other.function not in inside or other.call.record.by is not None):
+            elsewhere = other.function not in inside or other.call.record.by is not None
+            if elsewhere and other.does in _ENDS and other.function in program.live:
                 return True
     return False
 
 
 @dataclass(frozen=True)
 class _Race:
-    """One wait and one unit that may lose it. `birth` is the place in the waiting function where the unit comes from."""
+    """One wait and one unit that may lose it. `birth` is the place in the waiting function where the unit comes from; `entered` are all
+    that were made for the wait."""
 
     graph: Graph
     action: Action
     unit: Unit
     birth: int
+    entered: tuple[tuple[Unit, int], ...]
 
     @property
     def function(self) -> FunctionId:
@@ -107,7 +111,27 @@ class _Race:
             if arrives is None and not together:
                 return False
         starts = [target for node in waits for edge, target in node.successors if self._follows(node, edge) and edge is not Edge.RAISE]
-        return first_reached(starts, self._is_lost, lambda node: self._ends(node) or node in waits, self._follows) is not None
+        cancelling = self._takes_it_for_the_winner(starts)
+        return first_reached(starts, self._is_lost, lambda node: self._ends(node) or node in waits or node in cancelling, self._follows) is not None
+
+    def _takes_it_for_the_winner(self, starts: list[Node]) -> list[Node]:
+        """The nodes that cancel the only other one, when a test leads there: one of two is done, so it is this one."""
+        others = [(unit, birth) for unit, birth in self.entered if birth != self.birth]
+        if len(self._tasks) != 2 or len(others) != 1 or self.action.bounded:
+            return []
+        (other, _), *_ = others
+        found = [
+            node
+            for node in self.graph.paths(self.function).nodes
+            for number in node.sites()
+            for a in self.graph.program.at(Site(self.function.module, number))
+            if a.does is Does.CANCEL and a.subjects & other.handle and not a.subjects & self.unit.handle
+        ]
+        always = first_reached(starts, lambda node: node.exit_kind is Exit.RETURN, lambda node: node in found, self._follows_any) is None
+        return [] if always else found
+
+    def _follows_any(self, node: Node, edge: Edge) -> bool:
+        return is_told(self.graph, self.function, node, edge)
 
     def _is_lost(self, node: Node) -> bool:
         if node.exit_kind is not None:
@@ -176,17 +200,26 @@ class _Race:
         match test:
             case ir.Name(id=name) if name in self._pending | self._own:
                 return True
-            case ir.Name(id=name) if name in self._done and len(self.action.subjects & self._tasks) == 1 and self._is_single:
+            case ir.Name(id=name) if name in self._done and len(self._tasks) == 1 and self._is_single:
                 return False
-            case ir.Comparison(left=ir.Name(id=name), operators=("in" | "not in" as operator,), rights=(ir.Name(id=group),)) if name in self._own:
-                if group in self._done or group in self._pending:
+            case ir.Comparison(left=ir.Name(id=name), operators=("in" | "not in" as operator,), rights=(ir.Name(id=group),)):
+                if name in self._own and group in self._done | self._pending:
                     return (group in self._pending) is (operator == "in")
             case ir.Call(function=ir.Attribute(base=ir.Name(id=name)), site=site) if name in self._own and self._is_single:
                 if any(a.does is Does.OBSERVE for a in self.graph.program.at(Site(self.function.module, site))):
                     return False  # `done()`, `cancelled()`: what holds of a task says that it has ended
+            case ir.Call(function=ir.Attribute(), site=site) if self._asks_the_other(site):
+                return True
             case _:
                 pass
         return None
+
+    def _asks_the_other(self, number: int) -> bool:
+        """Whether a call looks at the other one of two: if this one is still running, that one is done."""
+        if len(self._tasks) != 2 or self.action.bounded or not self._is_single:
+            return False
+        looks = [a for a in self.graph.program.at(Site(self.function.module, number)) if a.does is Does.OBSERVE]
+        return bool(looks) and all(a.subjects and a.subjects <= self._tasks - self.unit.handle for a in looks)
 
     @property
     def _tasks(self) -> frozenset[int]:
@@ -208,10 +241,8 @@ class _Race:
         """Whether the unit is looked after at a node: cancelled, awaited, its result read, handed to the caller."""
         if isinstance(node.stmt, ir.Return) and node.kind == "stmt" and self._returns(node.stmt):
             return True
-        if node.kind == "step" and isinstance(node.stmt, ir.For) and node.stmt is not self._loop:
-            inner = (site for stmt in walk(node.stmt.body) for site, place in self._sites(stmt))
-            if self._about(node.stmt.iterable) and any(self._looks_after(site) for site in inner):
-                return True
+        if node.kind == "step" and isinstance(node.stmt, ir.For) and self._is_a_loop_over_them(node.stmt):
+            return True
         for number in node.sites():
             if number == self.action.site.number:
                 continue
@@ -226,18 +257,25 @@ class _Race:
                     pass
         return False
 
-    def _sites(self, stmt: ir.Stmt) -> Iterator[tuple[int, ir.Stmt]]:
-        for number, place in self.graph.program.places(self.function).items():
-            if place.stmt is stmt:
-                yield number, stmt
+    def _is_a_loop_over_them(self, loop: ir.For) -> bool:
+        """Whether a loop looks after each of what it runs over, the unit among them."""
+        if loop is self._loop or not self._about(loop.iterable):
+            return False
+        return any(self._looks_after(number) for number in self._sites_in(loop.body))
+
+    def _sites_in(self, body: tuple[ir.Stmt, ...]) -> Iterator[int]:
+        inner = set(map(id, walk(body)))
+        for node in self.graph.paths(self.function).nodes:
+            if id(node.stmt) in inner:
+                yield from node.sites()
 
     def _looks_after(self, number: int) -> bool:
         program = self.graph.program
         site = Site(self.function.module, number)
-        if any(a.does in _ENDS and a.subjects & self.unit.handle for a in program.at(site) if a.site != self.action.site):
-            return True
-        callees = program.state.callees.get(site, set())
-        return any(a.does in _ENDS and a.subjects & self.unit.handle for f in program.reached(callees) if f != self.function for a in program.actions_in(f))
+        actions = [a for a in program.at(site) if a.site != self.action.site]
+        for function in program.reached(program.state.callees.get(site, set())) - {self.function}:
+            actions += program.actions_in(function)
+        return any(a.does in _ENDS and a.subjects & self.unit.handle for a in actions)
 
     def _about(self, expression: ir.Expr) -> bool:
         """Whether an expression speaks of the unit, and not only of those that are done."""
@@ -256,8 +294,9 @@ def _leak(graph: Graph, action: Action, losers: list[Unit]) -> Leak:
     program = graph.program
     growth = Growth.ONCE if graph.runs_once(action.function) else Growth.PER_CALL
     names = sorted({unit.name for unit in losers})
+    spawns = [(unit.name, unit.made.record) for unit in losers[:3] if unit.made is not None]
     trace = (
-        *(graph.step(u.made.record.function, u.made.record.at, f"`{u.name}` starts here, for this wait") for u in losers[:3] if u.made is not None),
+        *(graph.step(record.function, record.at, f"`{name}` starts here, for this wait") for name, record in spawns),
         graph.step(action.function, action.at, "the wait returns before all of them are done"),
         graph.step(action.function, action.at, "there is a way on from here on which nothing cancels or awaits those that are not"),
     )

@@ -39,8 +39,9 @@ def unmatched(graph: Graph, options: Options) -> Iterator[Leak]:
 
 
 def _closed_by_sender(graph: Graph, channel: Channel) -> bool:
-    """Whether somebody closes the channel: not only a receiver its own end."""
-    return any(graph.program.kind(o) is not Kind.RECEIVER for a in channel.closes for o in a.subjects)
+    """Whether somebody closes the channel: the sending side, or another function the end that is received from."""
+    receiving = {a.function for a in channel.receives}
+    return any(graph.program.kind(o) is not Kind.RECEIVER or a.function not in receiving for a in channel.closes for o in a.subjects)
 
 
 def _overfull(graph: Graph, channel: Channel) -> list[Action]:

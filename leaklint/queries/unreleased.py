@@ -3,133 +3,196 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does, Kind
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
-from leaklint.link.actions import Action
 from leaklint.link.values import FunctionId, Site
 from leaklint.paths import Edge, Exit, Node
+from leaklint.queries.choices import Choices, Facts
+from leaklint.queries.holding import Event, Holding, held_edges, holdables
 from leaklint.queries.query import NoOptions
 
-_LOCKS = frozenset({Kind.LOCK, Kind.SEMAPHORE, Kind.CONDITION})
+_EXCEPTIONAL = frozenset({Edge.RAISE, Edge.CANCEL})
 
 
 def unreleased(graph: Graph, options: NoOptions) -> Iterator[Leak]:
-    """An `acquire()` call whose function does release, but not on every way out of it; or that nobody ever releases."""
-    program = graph.program
-    for action in program.actions:
-        if action.does is not Does.ACQUIRE or action.method != "acquire" or action.bounded or action.waits is None:
+    """A lock, permit or count that is taken, by a call or through one, and on some way out of the function is still held, although nobody
+    is left who could give it back."""
+    for what in holdables(graph):
+        holding = Holding(graph, what)
+        if not holding.is_known:
             continue
-        if action.function not in program.live or action.deferred or not action.subjects:
+        functions = set(what.functions)
+        for acquirer in holding.acquirers:
+            functions |= graph.program.callers.get(acquirer, frozenset())
+        for function in sorted(functions & graph.program.live):
+            yield from _judge(graph, holding, function)
+
+
+Way = tuple[Exit, Edge, Node]
+"""A way out on which the lock is held: how the function ends, and the last step that says why."""
+
+
+def _judge(graph: Graph, holding: Holding, function: FunctionId) -> Iterator[Leak]:
+    told: set[int] = set()
+    for node in graph.paths(function).nodes:
+        if node.kind == "enter" or id(node.stmt) in told or holding.event(function, node) is not Event.TAKE or not _is_plain(node):
             continue
-        if not all(program.kind(o) in _LOCKS for o in action.subjects):
-            continue
-        if _is_tested(graph, action) or _is_half(graph, action.function):
-            continue
-        yield from _judge(graph, action)
+        way = _leaking_way(graph, holding, function, node)
+        if way is not None:
+            told.add(id(node.stmt))
+            leak = _leak(graph, holding, function, node, way)
+            if leak is not None:
+                yield leak
 
 
-def _is_tested(graph: Graph, action: Action) -> bool:
-    """Whether the result of the acquire decides what follows."""
-    place = _statement(graph, action)
-    return place is None or not isinstance(place, ir.Evaluate)
+def _is_plain(node: Node) -> bool:
+    """Whether it is known on which ways the result of the take means that it is held."""
+    return isinstance(node.stmt, ir.Evaluate | ir.Augment | ir.Bind) or node.kind == "test"
 
 
-def _statement(graph: Graph, action: Action) -> ir.Stmt | None:
-    place = graph.program.place(action.function, action.site.number)
-    return place.stmt if place is not None else None
+def _leaking_way(graph: Graph, holding: Holding, function: FunctionId, take: Node) -> Way | None:
+    ways = _held_ways(graph, holding, function, take)
+    returns = [way for way in ways if way[0] is Exit.RETURN]
+    others = [way for way in ways if way[0] is not Exit.RETURN]
+    if returns and not holding.releasers and not any(graph.program.opened(o) is not None for o in holding.what.objects):
+        return returns[0] if holding.what.objects else None
+    if not others:
+        return None
+    paired, cleaned = _callers(graph, holding, function)
+    if cleaned or (function in holding.keepers and not paired):
+        return None
+    return others[0]
 
 
-def _is_half(graph: Graph, function: FunctionId) -> bool:
-    """One half of a pair that the language or a naming convention calls separately."""
-    name = graph.program.node(function).name
-    return name in ("__enter__", "__aenter__") or "acquire" in name or "lock" in name
+def _callers(graph: Graph, holding: Holding, function: FunctionId) -> tuple[bool, bool]:
+    """Whether a caller gives back after the function has returned, but not after it has raised; and whether one does after a raise."""
+    paired = cleaned = False
+    for caller in sorted(graph.program.callers.get(function, frozenset())):
+        for number in graph.calls_to(caller, function):
+            for node in graph.paths(caller).of(number):
+                onward = [target for edge, target in node.successors if edge not in _EXCEPTIONAL]
+                raised = [target for edge, target in node.successors if edge in _EXCEPTIONAL]
+                gives_later = _gives(holding, caller, onward)
+                gives_raised = _gives(holding, caller, raised)
+                cleaned = cleaned or gives_raised
+                paired = paired or (gives_later and not gives_raised)
+    return paired, cleaned
 
 
-def _judge(graph: Graph, action: Action) -> Iterator[Leak]:
-    program = graph.program
-    releases = [a for o in action.subjects for a in program.on(o) if a.does is Does.RELEASE]
-    here = [a for a in releases if a.function == action.function]
-    if not here:
-        # Released somewhere else: the lock is handed on with what it protects.
-        if releases or any(program.opened(o) is not None for o in action.subjects):
-            return
-    functions = frozenset(a.function for a in releases)
-    releasing = _releasing(graph, functions)
-    for node in graph.paths(action.function).of(action.site.number):
-        way = _unreleased_way(graph, action, node, releasing)
-        if way is None:
-            continue
-        edge, where = way
-        name = program.describe(min(action.subjects))
-        at = _span(where) or action.at
-        what = "this may raise" if edge in (Edge.RAISE, Edge.CANCEL) else "the function is left here"
-        if edge is Edge.CANCEL:
-            what = "a cancellation may arrive here"
-        trace = (
-            graph.step(action.function, action.at, f"`{name}` is acquired here"),
-            graph.step(action.function, at, f"{what}, and `{name}` is still held"),
-            graph.step(action.function, action.at, "whoever acquires it next waits for ever"),
-        )
-        yield Leak(
-            program.path(action.function.module), action.at, graph.qualname(action.function),
-            {"object": name, "function": graph.qualname(action.function) or "the module", "growth": ""},
-            Confidence.LIKELY, Growth.ONCE, trace,
-        )  # fmt: skip
-        return
-
-
-def _releasing(graph: Graph, functions: frozenset[FunctionId]) -> frozenset[FunctionId]:
-    """The functions that release the lock themselves or through what they call."""
-    found, todo = set(functions), list(functions)
-    while todo:
-        for caller in graph.program.callers.get(todo.pop(), frozenset()) - found:
-            found.add(caller)
-            todo.append(caller)
-    return frozenset(found)
-
-
-def _unreleased_way(graph: Graph, action: Action, start: Node, releasing: frozenset[FunctionId]) -> tuple[Edge, Node] | None:
-    """The last step of a way from the acquire out of the function that passes no release."""
-    todo = [(edge, start, target) for edge, target in start.successors if edge not in (Edge.RAISE, Edge.CANCEL)]
+def _gives(holding: Holding, function: FunctionId, starts: list[Node]) -> bool:
+    """Whether a way from here comes to a node that gives back before one that takes."""
     seen: set[int] = set()
+    todo = list(starts)
     while todo:
-        edge, source, node = todo.pop()
-        if node.exit_kind is not None:
-            if node.exit_kind is Exit.RETURN and edge is Edge.NEXT and source.kind == "stmt" and _hands_over(source):
-                continue
-            return edge, source
+        node = todo.pop()
         if id(node) in seen:
             continue
         seen.add(id(node))
-        if node is start or _releases(graph, action, node, releasing):
-            continue
-        for way, target in node.successors:
-            # An except dispatch or a finally hides who raised: keep the node that did.
-            origin = source if node.kind in ("except", "exit") or edge in (Edge.RAISE, Edge.CANCEL) else node
-            todo.append((edge if origin is source and edge in (Edge.RAISE, Edge.CANCEL) else way, origin, target))
-    return None
-
-
-def _hands_over(node: Node) -> bool:
-    """A `return` of something made under the lock: the caller gets the lock with it."""
-    return isinstance(node.stmt, ir.Return) and isinstance(node.stmt.value, ir.Call | ir.Lambda)
-
-
-def _releases(graph: Graph, action: Action, node: Node, releasing: frozenset[FunctionId]) -> bool:
-    module = action.function.module
-    program = graph.program
-    for number in node.sites():
-        site = Site(module, number)
-        if any(a.does is Does.RELEASE and a.subjects & action.subjects for a in program.at(site)):
+        event = holding.event(function, node)
+        if event is Event.GIVE:
             return True
-        if program.state.callees.get(site, set()) & releasing:
-            return True
-        if any(a.does is Does.REGISTER and a.call.entries for a in program.at(site)):
-            return True
+        if event is None:
+            todo += [target for _, target in node.successors]
     return False
+
+
+_MOST = 20_000
+"""Steps of a search after which a function counts as too tangled to judge."""
+
+
+def _held_ways(graph: Graph, holding: Holding, function: FunctionId, take: Node) -> list[Way]:
+    """The ways from the take out of the function on which nothing gives back, one for each statement they leave from, explicit ones
+    first. What earlier tests and assignments say about later tests is heeded."""
+    paths = graph.paths(function)
+    choices = Choices(graph.program.node(function), paths, lambda call: _is_held_test(graph, holding, function, call))
+    events: dict[int, Event | None] = {}
+    todo: list[tuple[Node, Facts, _Trail | None]] = [(paths.entry, frozenset(), None)]
+    seen: set[tuple[int, Facts, bool]] = set()
+    found: dict[tuple[Exit, int], Way] = {}
+    while todo:
+        node, facts, trail = todo.pop()
+        key = (id(node), facts, trail is not None)
+        if key in seen:
+            continue
+        seen.add(key)
+        if len(seen) > _MOST:
+            return []
+        if trail is not None:
+            if node.exit_kind is not None:
+                edge, origin = (Edge.NEXT, trail.last) if node.exit_kind is Exit.RETURN else trail.raised
+                found.setdefault((node.exit_kind, id(origin)), (node.exit_kind, edge, origin))
+                continue
+            if id(node) not in events:
+                events[id(node)] = holding.event(function, node)
+            if events[id(node)] is not None:
+                continue
+        for way, target, known in choices.onward(node, facts):
+            if trail is None and node is take and way in held_edges(node):
+                todo.append((target, choices.assume_result(node, known), _Trail(node, (Edge.NEXT, node))))
+            elif trail is None:
+                todo.append((target, known, None))
+            else:
+                last = node if node.stmt is not None and node.kind != "exit" else trail.last
+                todo.append((target, known, _Trail(last, (way, node) if way in _EXCEPTIONAL and node.kind != "except" else trail.raised)))
+    return sorted(found.values(), key=_rank)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trail:
+    """Of a way on which the lock is held: its last statement, and the last of its steps that raised."""
+
+    last: Node
+    raised: tuple[Edge, Node]
+
+
+def _rank(way: Way) -> tuple[bool, bool, int, int]:
+    exit_kind, _, node = way
+    at = _span(node)
+    return (exit_kind is not Exit.RETURN, not isinstance(node.stmt, ir.Return | ir.Raise), at.line if at else 0, at.column if at else 0)
+
+
+def _is_held_test(graph: Graph, holding: Holding, function: FunctionId, call: ir.Call) -> bool:
+    """`lock.locked()`, which is true while it is held."""
+    at = graph.program.at(Site(function.module, call.site))
+    return any(a.method == "locked" and a.subjects & holding.what.objects for a in at)
+
+
+def _leak(graph: Graph, holding: Holding, function: FunctionId, take: Node, way: Way) -> Leak | None:
+    _, edge, node = way
+    at, where = _take_span(graph, holding, function, take), _span(node)
+    if at is None:
+        return None
+    name, qualname = holding.what.name, graph.qualname(function)
+    match edge:
+        case Edge.CANCEL:
+            what = "a cancellation may arrive here"
+        case Edge.RAISE if not isinstance(node.stmt, ir.Raise):
+            what = "this may raise"
+        case _:
+            what = "the function is left here"
+    trace = (
+        graph.step(function, at, f"`{name}` is acquired here"),
+        graph.step(function, where or at, f"{what}, and `{name}` is still held"),
+        graph.step(function, at, "whoever acquires it next waits for ever"),
+    )
+    return Leak(
+        graph.program.path(function.module), at, qualname,
+        {"object": name, "function": qualname or "the module", "growth": ""}, Confidence.LIKELY, Growth.ONCE, trace,
+    )  # fmt: skip
+
+
+def _take_span(graph: Graph, holding: Holding, function: FunctionId, take: Node) -> ir.Span | None:
+    """The call that takes, or the statement where there is none."""
+    program = graph.program
+    for record in program.state.calls:
+        if record.function == function and record.site.number in take.sites() and record.by is None:
+            here = program.at(record.site)
+            if any(a.subjects & holding.what.objects for a in here) or program.state.callees.get(record.site, set()) & holding.acquirers:
+                return record.at
+    return _span(take)
 
 
 def _span(node: Node) -> ir.Span | None:
