@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind
@@ -12,9 +13,13 @@ from leaklint.finding import Growth, Step
 from leaklint.link.actions import Action
 from leaklint.link.program import Program, Unit
 from leaklint.link.sizes import whole_number
-from leaklint.link.state import LibraryCall
+from leaklint.link.state import LibraryCall, Load
 from leaklint.link.values import FunctionId, Resource, Site
 from leaklint.paths import Paths, is_endless, paths
+from leaklint.picture import dot, facts
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -252,6 +257,25 @@ class Graph:
                 found[entry].add(call.record.function)
         return {entry: frozenset(functions) for entry, functions in found.items()}
 
+    def loads_of(self, name: str) -> list[Load]:
+        """The reads and writes of the attributes of that name."""
+        return self._loads.get(name, [])
+
+    @cached_property
+    def _loads(self) -> dict[str, list[Load]]:
+        found: dict[str, list[Load]] = {}
+        for load in self.program.state.loads:
+            found.setdefault(load.name, []).append(load)
+        return found
+
+    def starts_units(self, function: FunctionId) -> bool:
+        """Whether a unit is started in the function itself."""
+        return function in self._starters
+
+    @cached_property
+    def _starters(self) -> frozenset[FunctionId]:
+        return frozenset(spawn.record.function for unit in self.program.units for spawn in unit.spawns)
+
     # --- for people
 
     def step(self, function: FunctionId, at: ir.Span, message: str) -> Step:
@@ -261,14 +285,26 @@ class Graph:
         node = self.program.node(function)
         return "" if node.kind == "module" else node.qualname
 
-    def to_json(self) -> dict[str, object]:
-        from leaklint.picture import facts
+    @cached_property
+    def network(self) -> nx.MultiDiGraph:
+        """Units and resources as nodes, operations as edges from who does them to what they are done to, with the facts of `picture`."""
+        import networkx as nx
 
-        return facts(self.program)
+        drawn = facts(self.program)
+        network = nx.MultiDiGraph()
+        network.add_nodes_from((node["id"], node) for node in drawn["nodes"])
+        network.add_edges_from((edge["from"], edge["to"], edge) for edge in drawn["edges"])
+        return network
+
+    def to_json(self) -> dict[str, list[dict[str, object]]]:
+        """`nodes` and `edges` as in `picture`; a node's `component` numbers the part of the program that it is connected with."""
+        import networkx as nx
+
+        component = {name: number for number, part in enumerate(nx.weakly_connected_components(self.network)) for name in part}
+        nodes = [{**node, "component": component[name]} for name, node in self.network.nodes(data=True)]
+        return {"nodes": nodes, "edges": [edge for _, _, edge in self.network.edges(data=True)]}
 
     def to_dot(self) -> str:
-        from leaklint.picture import dot
-
         return dot(self.program)
 
 

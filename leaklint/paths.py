@@ -242,7 +242,7 @@ class _Builder:
 
     def _throws(self, node: Node, region: _Region, *, raising: bool = False, cancelled: bool = False) -> None:
         """The exceptional ways on from what the node evaluates."""
-        raising = raising or isinstance(node.stmt, ir.Assert | ir.Delete)
+        raising = raising or isinstance(node.stmt, ir.Assert)
         for part in node.parts:
             for expression in subexpressions(part):
                 match expression:

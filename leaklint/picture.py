@@ -15,7 +15,7 @@ from leaklint.link.program import Unit
 from leaklint.link.values import FunctionId, Pending, Resource, Site
 
 
-def facts(program: Program) -> dict[str, object]:
+def facts(program: Program) -> dict[str, list[dict[str, str | int | None]]]:
     """`nodes`: `id`, `type` ("unit" or "resource"), `kind`, `name`, `path`, `line`, `open` (why code out of sight may use it, else None);
     the unit "anyone", all code out of sight, has no place. `edges`: `operation`, `from` and `to` (ids of nodes), `path`, `line`.
 

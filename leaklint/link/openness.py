@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from leaklint import ir
 from leaklint.link.calls import is_inert
 from leaklint.link.state import NOTHING, State
 from leaklint.link.values import (
@@ -118,6 +119,9 @@ class _Decision:
                 called |= set(functions_of(self.state, obj))
         for module, node in enumerate(names.modules):
             closed = module in self.result.closed_modules
+            main = _main(node)
+            if closed and main is not None and not node.summary.starts_program:
+                self._open(FunctionId(module, main), "it starts the program")
             for index, function in enumerate(node.summary.functions):
                 if function.kind != "def":
                     continue
@@ -261,13 +265,19 @@ def functions_of(state: State, obj: int) -> tuple[FunctionId, ...]:
             return ()
 
 
+def _main(module: ir.Module) -> int | None:
+    """The index of a top-level function called `main`."""
+    functions = enumerate(module.summary.functions)
+    return next((i for i, f in functions if f.name == "main" and f.parent == 0 and f.owner is None), None)
+
+
 def _closed_modules(state: State) -> frozenset[int]:
-    """The modules of programs that are all in sight: scripts (a `__main__` guard, outside any package) and the project modules outside
+    """The modules of programs that are all in sight: scripts (a `__main__` guard or a `main`, outside any package) and the project modules outside
     packages that they import, directly or not. Nobody else uses what these define."""
     names = state.names
     modules = names.modules
     lone = {i for i, m in enumerate(modules) if "." not in m.name and not m.is_package}
-    todo = [i for i in lone if modules[i].summary.starts_program]
+    todo = [i for i in lone if modules[i].summary.starts_program or _main(modules[i]) is not None]
     closed: set[int] = set()
     while todo:
         module = todo.pop()

@@ -211,6 +211,16 @@ class Program:
                 found |= self.state.solver.points[variable]
         return self.elements(found)
 
+    def is_flag(self, name: str) -> bool:
+        """Whether attributes of this name are set to True or False somewhere: accounts and collections are not."""
+        return name in self._flags
+
+    @cached_property
+    def _flags(self) -> frozenset[str]:
+        return frozenset(
+            load.name for load in self.state.loads if isinstance(load.constant, ir.Constant) and load.constant.kind == "bool"
+        )
+
     def actions_in(self, function: FunctionId) -> list[Action]:
         """The operations that stand in a function."""
         return self._by_function.get(function, [])
@@ -303,6 +313,26 @@ class Program:
             held = self.holds(self._callee.get(site, NOTHING))
             return bool(held) and all(isinstance(self.value(o), ContainerMethod) for o in held)
         return all(is_inert(self.state, name) for name in names)
+
+    def arguments(self, site: Site) -> list[int]:
+        """The variables of what a call is given."""
+        return [actual.variable for record in self._records.get(site, ()) for actual in record.actuals]
+
+    @cached_property
+    def _records(self) -> dict[Site, list[CallRecord]]:
+        found: dict[Site, list[CallRecord]] = {}
+        for record in self.state.calls:
+            if record.by is None:
+                found.setdefault(record.site, []).append(record)
+        return found
+
+    def captured(self, function: FunctionId, site: Site) -> frozenset[int]:
+        """What the nested functions that a call of the function starts can see of the function's own variables."""
+        nested = {e for a in self.at(site) for e in self.entries(a.call) if e.module == function.module}
+        if not any(self.node(e).parent == function.index for e in nested):
+            return frozenset()
+        keys = (k for k in self.state.solver.keyed() if isinstance(k, tuple) and k[:3] == ("local", function.module, function.index))
+        return frozenset(o for k in keys for o in self.holds(self.state.solver.known(k)))
 
     def makes_plainly(self, site: Site) -> bool:
         """Whether a call makes an instance of a project class that has no constructor of its own."""

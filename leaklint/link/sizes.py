@@ -117,8 +117,8 @@ def _resized(program: Program, module: int) -> frozenset[str]:
             for expression in expressions(stmt):
                 for part in subexpressions(expression):
                     match part:
-                        case ir.Call(function=ir.Attribute(base=ir.Attribute(name=word) | ir.Name(id=word), name=method)) if method in _RESIZES:
-                            found.add(word)
+                        case ir.Call(function=ir.Attribute(base=ir.Attribute(name=word) | ir.Name(id=word), name=method)):
+                            found.update({word} if method in _RESIZES else ())
                         case ir.Subscript(base=ir.Attribute(name=word) | ir.Name(id=word)) if isinstance(stmt, ir.Bind | ir.Delete):
                             found.update({word} if part in stmt.targets else ())
                         case _:

@@ -9,7 +9,7 @@ from leaklint.catalog.grammar import Does, Gives, Kind
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
-from leaklint.link.values import FunctionId
+from leaklint.link.program import Unit
 from leaklint.paths import handler_names
 from leaklint.queries.query import NoOptions
 from leaklint.queries.stopping import stopped
@@ -33,10 +33,9 @@ def closed_by_receiver(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             sending = {r.entry for a in channel.sends for r in graph.runners(a.function)}
             if not closers <= receivers or closers & sending or not senders:
                 continue
-            senders = [(a, r) for a, r in senders if r.unit is not None and stopped(graph, r.unit) is None and not _handled(graph, a)]
-            if not senders or _is_over(graph, close, senders[0][1].unit):
-                continue
-            yield _leak(graph, channel, close, senders[0][0], senders[0][1].unit)
+            left = [(a, r.unit) for a, r in senders if r.unit is not None and stopped(graph, r.unit) is None and not _handled(graph, a)]
+            if left and not _is_over(graph, close, left[0][1]):
+                yield _leak(graph, channel, close, *left[0])
 
 
 def _handled(graph: Graph, send: Action) -> bool:
@@ -58,23 +57,22 @@ def _only_continues(body: tuple[ir.Stmt, ...]) -> bool:
     return not any(isinstance(s, ir.Return | ir.Raise) or (isinstance(s, ir.Jump) and s.kind == "break") for s in body) and bool(body)
 
 
-def _is_over(graph: Graph, close: Action, unit: object) -> bool:
+def _is_over(graph: Graph, close: Action, unit: Unit) -> bool:
     """Whether the closing function joins or awaits the producer before it closes."""
-    handle = getattr(unit, "handle", frozenset())
-    joined = [a for o in handle for a in graph.program.on(o) if a.does is Does.JOIN and a.function == close.function]
+    joined = [a for o in unit.handle for a in graph.program.on(o) if a.does is Does.JOIN and a.function == close.function]
     return any(a.at.line <= close.at.line for a in joined)
 
 
-def _leak(graph: Graph, channel: Channel, close: Action, send: Action, unit: object) -> Leak:
-    function: FunctionId = close.function
-    spawns = getattr(unit, "spawns", ())
-    growth = graph.growth(spawns)
-    producer = getattr(unit, "name", "")
+def _leak(graph: Graph, channel: Channel, close: Action, send: Action, unit: Unit) -> Leak:
+    function = close.function
+    growth = graph.growth(unit.spawns)
+    producer = unit.name
     consumer = graph.qualname(function) or "the module"
-    source = spawns[0].record.function if spawns else function
+    start = unit.spawns[0].record
+    source = start.function
     trace = (
         graph.step(*channel.made, f"`{channel.name}` is made here"),
-        graph.step(source, spawns[0].record.at if spawns else close.at, f"its producer `{producer}` starts here"),
+        graph.step(source, start.at, f"its producer `{producer}` starts here"),
         graph.step(function, close.at, f"`{consumer}`, which receives, closes it here"),
         graph.step(send.function, send.at, "the producer may still send: it fails here, or what it does about that never ends"),
     )

@@ -189,7 +189,8 @@ def _count(graph: Graph, function: FunctionId, loop: ir.While | ir.For | None, r
             pass
     if repeated:
         return "once for each element", Growth.PER_CALL
-    if any(graph.growth(unit.spawns) is not Growth.ONCE or _in_loop(graph, unit) for unit in graph.program.entered_by.get(function, ())):
+    units = graph.program.entered_by.get(function, ())
+    if any(graph.growth(unit.spawns) is not Growth.ONCE or _in_loop(graph, unit) for unit in units):
         return "once for each one started", Growth.PER_CALL
     for caller in sorted(graph.program.callers.get(function, frozenset())):
         for number in graph.calls_to(caller, function):

@@ -289,7 +289,7 @@ def _parameter(node: ir.Function, call: ir.Call, argument: ir.Expr) -> str | Non
 def _leak(graph: Graph, unit: Unit, spawn: LibraryCall, drop: Drop) -> Leak:
     record, wrapper = drop.record, drop.through
     growth = graph.growth([spawn]) if wrapper is None else Growth.ONCE if graph.runs_once(record.function) else Growth.PER_CALL
-    name = _runs(graph, unit, spawn)
+    name = _runs(unit, spawn, record)
     trace: list[Step] = []
     if wrapper is not None:
         trace.append(graph.step(spawn.record.function, spawn.record.at, f"`{graph.qualname(wrapper)}` starts the task and keeps nothing"))
@@ -304,12 +304,15 @@ def _leak(graph: Graph, unit: Unit, spawn: LibraryCall, drop: Drop) -> Leak:
     )  # fmt: skip
 
 
-def _runs(graph: Graph, unit: Unit, spawn: LibraryCall) -> str:
-    """What the task runs, as the program is read: the one coroutine in sight, or what is written in the call."""
+def _runs(unit: Unit, spawn: LibraryCall, record: CallRecord) -> str:
+    """What the task runs, as the program is read: the one coroutine in sight, or the one that the call is given."""
     if len(unit.entries) == 1:
         return unit.name
-    match spawn.given.get(spawn.operation.runs or ""):
-        case ir.Call(function=ir.Name(id=name) | ir.Attribute(name=name)) | ir.Name(id=name) | ir.Attribute(name=name):
-            return name
-        case _:
-            return unit.name
+    given = [a.value for a in record.node.arguments] if record.node is not None else []
+    for expression in (*given, spawn.given.get(spawn.operation.runs or "")):
+        match expression:
+            case ir.Call(function=ir.Name(id=name) | ir.Attribute(name=name)):
+                return name
+            case _:
+                pass
+    return unit.name

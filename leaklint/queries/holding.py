@@ -67,7 +67,7 @@ def _lock_events(graph: Graph, group: frozenset[int]) -> Callable[[FunctionId, N
         found: Event | None = None
         for number in node.sites():
             for action in graph.program.at(Site(function.module, number)):
-                if not action.subjects & group or action.deferred:
+                if not action.subjects & group or action.deferred or action.call.record.by is not None:
                     continue
                 if action.does is Does.RELEASE and (not _is_block(action) or node.kind == "exit"):
                     return Event.GIVE
@@ -153,13 +153,14 @@ def _count_events(functions: frozenset[FunctionId], name: str, give: str) -> Cal
 # --- through calls
 
 
-_UNTOUCHED, _HELD, _MAYBE, _GIVEN = 1, 2, 4, 8
+_UNTOUCHED, _HELD, _MAYBE, _GIVEN, _LENT = 1, 2, 4, 8, 16
+"""Lent: given back without having been taken here. Who takes again then gives it back to the caller, as `Condition.wait` does."""
 
 
 @dataclass(slots=True, eq=False)
 class Holding:
     """What the functions of the program do with one holdable. `acquirers` hold it whenever they return; `keepers` do so on some way;
-    `releasers` give back what they have not taken."""
+    `releasers` give back what they have not taken. `_twice` take it a second time while it is held."""
 
     graph: Graph
     what: Holdable
@@ -167,6 +168,8 @@ class Holding:
     keepers: set[FunctionId] = field(default_factory=set)
     releasers: set[FunctionId] = field(default_factory=set)
     is_known: bool = True
+    _twice: set[FunctionId] = field(default_factory=set)
+    _before: dict[int, int] = field(default_factory=dict)
     _names: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -206,21 +209,33 @@ class Holding:
         found = self.graph.paths(function)
         states: dict[int, int] = {id(found.entry): _UNTOUCHED}
         todo = [found.entry]
-        returns, frees = 0, False
+        returns = ends = 0
         while todo:
             node = todo.pop()
             state = states[id(node)]
             if node.exit_kind is not None:
                 returns |= state if node.exit_kind is Exit.RETURN else 0
+                ends |= state
                 continue
             event = self.event(function, node)
-            frees = frees or (event is Event.GIVE and bool(state & _UNTOUCHED))
             for edge, target in node.successors:
                 after = _after(state, event, edge, node)
                 if states.get(id(target), 0) | after != states.get(id(target), 0):
                     states[id(target)] = states.get(id(target), 0) | after
                     todo.append(target)
-        return returns, frees
+        taken = [states[id(n)] for n in found.nodes if id(n) in states and self.what.direct(function, n) is Event.TAKE]
+        (self._twice.add if _HELD in taken else self._twice.discard)(function)
+        self._before.update(states)
+        return returns, bool(ends & _LENT)
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether somebody takes it twice, to wait until another unit gives it back."""
+        return bool(self._twice)
+
+    def takes(self, function: FunctionId, node: Node) -> bool:
+        """Whether the node takes what the function did not hold, and not only what it has lent."""
+        return self.event(function, node) is Event.TAKE and not self._before.get(id(node), _UNTOUCHED) & _LENT
 
     def event(self, function: FunctionId, node: Node) -> Event | None:
         """What happens to the holdable at a node, calls included. Giving wins: what may be given back is not missed."""
@@ -273,9 +288,9 @@ def held_edges(node: Node) -> frozenset[Edge]:
 def _after(state: int, event: Event | None, edge: Edge, node: Node) -> int:
     match event:
         case Event.GIVE:
-            return _GIVEN
+            return (_LENT if state & (_UNTOUCHED | _LENT) else 0) | (_GIVEN if state & (_HELD | _MAYBE | _GIVEN) else 0)
         case Event.TAKE if edge in held_edges(node):
-            return _HELD
+            return (_UNTOUCHED if state & _LENT else 0) | (_HELD if state & ~_LENT else 0)
         case Event.TRY if edge not in _EXCEPTIONAL:
             return _HELD if state == _HELD else _MAYBE
         case _:

@@ -42,6 +42,8 @@ class Departure:
     node: Node
     target: Node
     explicit: bool
+    function: FunctionId | None = None
+    """Where it is, if not in the function of the loop."""
 
 
 def outlived(graph: Graph, options: NoOptions) -> Iterator[Leak]:
@@ -62,8 +64,6 @@ def outlived(graph: Graph, options: NoOptions) -> Iterator[Leak]:
 
 
 def _consumptions(graph: Graph, receive: Action) -> Iterator[Consumption]:
-    if receive.deferred:
-        return
     todo = [(receive.function, receive.site.number, 0)]
     while todo:
         function, site, depth = todo.pop()
@@ -114,7 +114,7 @@ def _judge(graph: Graph, channel: Channel, consumption: Consumption, sends: list
         for departure in _departures(graph, channel, consumption):
             if departure.edge is Edge.RAISE and _shares_a_group(graph, producers):
                 continue
-            if rescue.is_missed(consumption.function, departure.target, departure.edge, frozenset(), 0):
+            if rescue.is_missed(departure.function or consumption.function, departure.target, departure.edge, frozenset(), 0):
                 return _leak(graph, channel, consumption, send, producers[0], departure)
     return None
 
@@ -172,15 +172,27 @@ def _departures(graph: Graph, channel: Channel, consumption: Consumption) -> lis
                 continue
             if isinstance(node.stmt, ir.Jump | ir.Return | ir.Raise):
                 explicit = edge is (Edge.RAISE if isinstance(node.stmt, ir.Raise) else Edge.NEXT)
-                if explicit and not is_end_of_data(channel, loop, node.stmt, received):
+                if explicit and not is_end_of_data(graph, channel, consumption.function, loop, node.stmt, received):
                     found.append(Departure(at, edge, node, target, True))
-            elif edge is Edge.FALSE and node.stmt is loop and isinstance(loop, ir.While) and is_stop_flag(loop.test):
+            elif edge is Edge.FALSE and node.stmt is loop and isinstance(loop, ir.While) and is_stop_flag(graph, consumption.function, loop.test):
                 found.append(Departure(at, edge, node, target, True))
             elif edge is Edge.RAISE and node.kind in ("stmt", "test", "enter"):
                 raising = _raising_call(graph, consumption, node)
                 if raising is not None:
                     found.append(Departure(raising, edge, node, target, False))
     return sorted(found, key=lambda d: (not d.explicit, d.at.line, d.at.column))
+
+
+def _failures(graph: Graph, consumption: Consumption, rescue: _Rescue) -> Iterator[Departure]:
+    """A consumer that fails before it begins: the handler of an exception that leaves the unit's entry."""
+    for runner in graph.runners(consumption.function):
+        if runner.unit is None:
+            continue
+        for node in rescue.before(runner.entry):
+            if node.kind == "except" and isinstance(node.stmt, ir.Try):
+                for handler, (edge, target) in zip(node.stmt.handlers, node.successors, strict=False):
+                    if edge is Edge.RAISE and any(isinstance(s, ir.Return) for s in walk(handler.body)):
+                        yield Departure(handler.at, Edge.NEXT, node, target, True, runner.entry)
 
 
 def _is_inside(node: Node, inside: set[int], loop: ir.While | ir.For) -> bool:
@@ -274,11 +286,26 @@ class _Rescue:
                 for number in self.graph.calls_to(caller, function):
                     for node in self.graph.paths(caller).of(number):
                         if Site(caller.module, number) in self.sites:
+                            # The end of the program cancels it; but what leaves it behind before that is at fault.
+                            if depth:
+                                return True
                             continue
                         for way, target in node.successors:
                             if _continues(way, end) and self.is_missed(caller, target, way, seen | {function}, depth + 1):
                                 return True
         return False
+
+    def before(self, function: FunctionId) -> list[Node]:
+        """The nodes that a run of the function may reach before it frees anybody."""
+        seen: dict[int, Node] = {}
+        todo = [self.graph.paths(function).entry]
+        while todo:
+            node = todo.pop()
+            if id(node) in seen or self._frees(function, node):
+                continue
+            seen[id(node)] = node
+            todo += [target for _, target in node.successors]
+        return list(seen.values())
 
     def _makes_another(self, function: FunctionId, node: Node) -> bool:
         """Whether the node comes to the place that makes the channel: from there on it is another one, and this one is forgotten."""
@@ -322,10 +349,11 @@ def _leak(graph: Graph, channel: Channel, consumption: Consumption, send: Action
     if unit is not None:
         trace.append(graph.step(source, unit.spawns[0].record.at, f"its producer `{name}` starts here and nothing cancels it on the way below"))
     leaves = "the only consumer leaves here" if departure.explicit else "this may raise: the only consumer leaves"
-    trace.append(graph.step(consumption.function, departure.at, leaves))
+    where = departure.function or consumption.function
+    trace.append(graph.step(where, departure.at, leaves))
     trace.append(graph.step(send.function, send.at, f"the producer then waits in `{send.method}` for ever"))
     return Leak(
-        program.path(consumption.function.module), departure.at, graph.qualname(consumption.function),
+        program.path(where.module), departure.at, graph.qualname(where),
         {"channel": channel.name, "producer": name, "growth": grows(graph, growth, kind_of(unit), source)},
         Confidence.LIKELY, growth, tuple(trace),
     )  # fmt: skip

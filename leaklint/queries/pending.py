@@ -15,7 +15,7 @@ from leaklint.link.scopes import walk
 from leaklint.link.values import Coroutine, FunctionId, Site
 from leaklint.paths import Edge, Exit, Node
 from leaklint.queries.query import NoOptions
-from leaklint.queries.ways import agrees, at_site, bound_at, first_reached, hands_on, holders, is_told, names_in
+from leaklint.queries.ways import agrees, bound_at, evaluated, first_reached, hands_on, holders, is_told, may_hold, names_in
 from leaklint.queries.wording import grows
 
 _ENDS = frozenset({Does.CANCEL, Does.JOIN, Does.WAIT, Does.BOUND, Does.SHIELD})
@@ -111,8 +111,8 @@ class _Race:
             if arrives is None and not together:
                 return False
         starts = [target for node in waits for edge, target in node.successors if self._follows(node, edge) and edge is not Edge.RAISE]
-        cancelling = self._takes_it_for_the_winner(starts)
-        return first_reached(starts, self._is_lost, lambda node: self._ends(node) or node in waits or node in cancelling, self._follows) is not None
+        past = waits + self._takes_it_for_the_winner(starts)
+        return first_reached(starts, self._is_lost, lambda node: node in past or self._ends(node), self._follows) is not None
 
     def _takes_it_for_the_winner(self, starts: list[Node]) -> list[Node]:
         """The nodes that cancel the only other one, when a test leads there: one of two is done, so it is this one."""
@@ -203,8 +203,8 @@ class _Race:
             case ir.Name(id=name) if name in self._done and len(self._tasks) == 1 and self._is_single:
                 return False
             case ir.Comparison(left=ir.Name(id=name), operators=("in" | "not in" as operator,), rights=(ir.Name(id=group),)):
-                if name in self._own and group in self._done | self._pending:
-                    return (group in self._pending) is (operator == "in")
+                if group in self._done | self._pending and (name in self._own or self._is_the_other(name)):
+                    return (group in self._pending) is ((operator == "in") is (name in self._own))
             case ir.Call(function=ir.Attribute(base=ir.Name(id=name)), site=site) if name in self._own and self._is_single:
                 if any(a.does is Does.OBSERVE for a in self.graph.program.at(Site(self.function.module, site))):
                     return False  # `done()`, `cancelled()`: what holds of a task says that it has ended
@@ -214,8 +214,15 @@ class _Race:
                 pass
         return None
 
+    def _is_the_other(self, name: str) -> bool:
+        """Whether a name means the other one of two: if this one is still running, that one is done."""
+        if len(self._tasks) != 2 or self.action.bounded or not self._is_single:
+            return False
+        others = self._tasks - self.unit.handle
+        return may_hold(self.graph, self.function, name, others) and not may_hold(self.graph, self.function, name, self.unit.handle)
+
     def _asks_the_other(self, number: int) -> bool:
-        """Whether a call looks at the other one of two: if this one is still running, that one is done."""
+        """Whether a call looks at the other one of two."""
         if len(self._tasks) != 2 or self.action.bounded or not self._is_single:
             return False
         looks = [a for a in self.graph.program.at(Site(self.function.module, number)) if a.does is Does.OBSERVE]
@@ -243,19 +250,24 @@ class _Race:
             return True
         if node.kind == "step" and isinstance(node.stmt, ir.For) and self._is_a_loop_over_them(node.stmt):
             return True
-        for number in node.sites():
-            if number == self.action.site.number:
-                continue
-            expression = at_site(node, number)
-            if self._looks_after(number) and (expression is None or self._about(expression)):
-                return True
-            match expression:
-                case ir.Call(function=ir.Attribute(base=ir.Name(id=name))) if name in self._own and self._is_single:
-                    if hands_on(self.graph, Site(self.function.module, number)):
-                        return True
-                case _:
-                    pass
-        return False
+        if node.kind == "exit":
+            return any(self._looks_after(number) for number in node.sites())
+        return any(self._ends_it(expression) for part in node.parts for expression in evaluated(part, self._truth))
+
+    def _ends_it(self, expression: ir.Expr) -> bool:
+        """Whether a call or an await ends the unit, or shows by what it reads that the unit has ended."""
+        match expression:
+            case ir.Call(function=function, site=number):
+                if self._looks_after(number) and self._about(expression):
+                    return True
+                own = isinstance(function, ir.Attribute) and isinstance(function.base, ir.Name) and function.base.id in self._own
+                return own and self._is_single and hands_on(self.graph, Site(self.function.module, number))
+            case ir.Await(site=number):
+                return self._looks_after(number) and self._about(expression)
+            case ir.Comprehension(clauses=clauses):
+                return any(self._looks_after(clause.site) and self._about(clause.iterable) for clause in clauses)
+            case _:
+                return False
 
     def _is_a_loop_over_them(self, loop: ir.For) -> bool:
         """Whether a loop looks after each of what it runs over, the unit among them."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint import ir
-from leaklint.graph import Channel
+from leaklint.graph import Channel, Graph
 from leaklint.link.scopes import blocks, subexpressions, target_names, walk
+from leaklint.link.values import FunctionId
 from leaklint.paths import handler_names
 
 ENDINGS = frozenset({"QueueShutDown", "ShutDown", "QueueEmpty", "Empty", "CancelledError", "EndOfStream", "EOFError", "StopAsyncIteration", "StopIteration", "TimeoutError", "ClosedResourceError", "Closed", "KeyboardInterrupt"})  # fmt: skip
@@ -39,7 +40,7 @@ def data_names(loop: ir.While | ir.For, site: int) -> tuple[frozenset[str], froz
 
 
 def is_end_of_data(
-    channel: Channel, loop: ir.While | ir.For, leaving: ir.Stmt, names: tuple[frozenset[str], frozenset[str]]
+    graph: Graph, channel: Channel, function: FunctionId, loop: ir.While | ir.For, leaving: ir.Stmt, names: tuple[frozenset[str], frozenset[str]]
 ) -> bool:
     """Whether a `break`, `return` or `raise` of the loop follows from a sentinel, a stop flag or the end of the channel."""
     received, assigned = names
@@ -53,8 +54,8 @@ def is_end_of_data(
                 return bool(caught) and caught <= ENDINGS
             case ir.Branch(test=test), _:
                 words = {e.id for e in subexpressions(test) if isinstance(e, ir.Name)}
-                if not words & assigned:
-                    return True  # a flag, a count, a deadline: whoever set it knows
+                if not words & assigned:  # a flag; or a count, a deadline: whoever keeps it knows
+                    return not is_stop_flag(graph, function, test)
                 if words & received and _is_sentinel(channel, test, received):
                     return True
                 return False
@@ -67,14 +68,15 @@ def is_end_of_data(
     return isinstance(leaving, ir.Raise) is False and _is_last(loop, leaving)
 
 
-def is_stop_flag(test: ir.Expr) -> bool:
-    """Whether a loop goes on while a flag is not set: an attribute, or an event's `is_set()`."""
+def is_stop_flag(graph: Graph, function: FunctionId, test: ir.Expr) -> bool:
+    """Whether the test looks at nothing but a flag that somebody sets from outside: a boolean attribute, `is_set()` of an event, `done()`
+    of a task. A flag says that the consumer may go; it does not wake a producer that waits in a send."""
     match test:
-        case ir.Operation(operator="not" | "and", operands=operands):
-            return all(is_stop_flag(operand) for operand in operands)
-        case ir.Attribute(base=ir.Name(id="self")):
-            return True
-        case ir.Call(function=ir.Attribute(name="is_set"), arguments=()):
+        case ir.Operation(operator="not" | "and" | "or", operands=operands):
+            return all(is_stop_flag(graph, function, operand) for operand in operands)
+        case ir.Attribute(base=ir.Name(id="self"), name=name):
+            return graph.program.is_flag(name)
+        case ir.Call(function=ir.Attribute(name="is_set" | "done"), arguments=()):
             return True
         case _:
             return False

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.finding import Growth
 from leaklint.graph import Graph, Runner
 from leaklint.link.program import Unit
+from leaklint.link.state import LibraryCall
+from leaklint.link.values import FunctionId
+from leaklint.paths import is_endless
 
 
 def stopped(graph: Graph, unit: Unit) -> str | None:
@@ -17,7 +21,7 @@ def stopped(graph: Graph, unit: Unit) -> str | None:
         if any(a.does is Does.CANCEL and a.function in program.live for a in program.on(obj)):
             return "it is cancelled"
         reason = program.opened(obj)
-        if reason is not None:
+        if reason is not None and unit.kind is not UnitKind.THREAD:  # nobody can end a thread from outside
             return reason
     if unit.kind in (UnitKind.CALLBACK, UnitKind.HANDLER):
         return "the library ends it"
@@ -26,8 +30,7 @@ def stopped(graph: Graph, unit: Unit) -> str | None:
             return "its group is cancelled"
     if unit.kind is UnitKind.TASK and not unit.handle and any(s.operation.does is not Does.SPAWN for s in unit.spawns):
         return "the one that waits for it can be cancelled"
-    waited = any(s.subject is not None and program.kind(s.subject) is Kind.GROUP for s in unit.spawns)
-    if unit.kind is UnitKind.TASK and not waited and graph.growth(unit.spawns) is Growth.ONCE and in_program(graph, unit):
+    if unit.kind is UnitKind.TASK and all(_ends_with_main(graph, spawn) for spawn in unit.spawns) and not _keeps_main(graph, unit):
         return "the program's end cancels it"
     return None
 
@@ -43,21 +46,45 @@ def _cancels(graph: Graph, group: int) -> bool:
     )
 
 
-def in_program(graph: Graph, unit: Unit) -> bool:
-    """Whether the unit is started under a call that cancels what is left when it returns (`asyncio.run`)."""
+def _ends_with_main(graph: Graph, spawn: LibraryCall) -> bool:
+    """Whether the spawn stands in a main coroutine, at whose end what is left is cancelled, and not in a loop without an end."""
+    function = spawn.record.function
+    place = graph.program.place(function, spawn.record.site.number)
+    if place is None or not graph.ends_with_main(function):
+        return False
+    return not any(loop.is_async if isinstance(loop, ir.For) else is_endless(loop.test) for loop in place.loops)
+
+
+def _keeps_main(graph: Graph, unit: Unit) -> bool:
+    """Whether a main coroutine waits for the unit itself, so that the program does not end before it."""
     program = graph.program
-    tops = {root for spawn in unit.spawns for root in program.roots(spawn.record.function)}
-    runs = {
-        entry
-        for call in program.state.library.values()
-        if call.operation.ends_tasks
-        for entry in program.entries(call)
-    }
-    reached = program.reached(runs)
-    return all(spawn.record.function in reached for spawn in unit.spawns) and all(top.index == 0 for top in tops)
+    joins = (a for obj in unit.handle for a in program.on(obj) if a.does in (Does.JOIN, Does.WAIT) and program.blocks(a))
+    return any(graph.ends_with_main(a.function) for a in joins)
+
+
+def units_only(graph: Graph, function: FunctionId) -> list[Unit]:
+    """The units that run a function, when only units do that nothing in sight can end; else none. Outside code that may call the entry
+    of a unit does not count."""
+    runners = graph.runners(function)
+    units = [r.unit for r in runners if r.unit is not None]
+    entries = {entry for unit in units for entry in unit.entries}
+    if not all(r.unit is not None or (r.kind is UnitKind.ANYONE and r.entry in entries) for r in runners):
+        return []
+    if any(u.kind not in (UnitKind.TASK, UnitKind.THREAD, UnitKind.PROCESS) or stopped(graph, u) is not None for u in units):
+        return []
+    return units
+
+
+def pile_up(graph: Graph, unit: Unit) -> Growth | None:
+    """How many of a unit that does not end there are; None for one that lives as long as the process and does not keep it from ending."""
+    growth = graph.growth(unit.spawns)
+    if growth is not Growth.ONCE:
+        return growth
+    if unit.daemon or (unit.kind is UnitKind.TASK and not _keeps_main(graph, unit)):
+        return None
+    return Growth.AT_EXIT
 
 
 def can_be_stopped(graph: Graph, runner: Runner) -> bool:
     """Whether who runs a function may be ended from outside while it waits."""
     return runner.unit is not None and stopped(graph, runner.unit) is not None
-

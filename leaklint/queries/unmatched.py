@@ -11,6 +11,7 @@ from leaklint.catalog.grammar import Kind, Waits
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import UNKNOWN, Channel, Graph, Runner
 from leaklint.link.actions import Action
+from leaklint.queries.order import too_early
 from leaklint.queries.stopping import can_be_stopped
 from leaklint.queries.wording import grows, kind_of
 
@@ -26,6 +27,8 @@ def unmatched(graph: Graph, options: Options) -> Iterator[Leak]:
             continue
         if options.side == "send" and channel.bounded and not channel.receives:
             waiting = _overfull(graph, channel)
+        elif options.side == "send" and channel.bounded:
+            waiting = too_early(graph, channel)
         elif options.side == "receive" and not channel.sends and not _closed_by_sender(graph, channel):
             waiting = [a for a in channel.receives if a.waits is Waits.WHILE_EMPTY and graph.program.blocks(a)]
         else:
@@ -66,7 +69,9 @@ def _leak(graph: Graph, channel: Channel, action: Action, runner: Runner, side: 
     unit = runner.unit
     growth = graph.growth(unit.spawns) if unit is not None else Growth.ONCE if graph.runs_once(action.function) else Growth.PER_CALL
     source = unit.spawns[0].record.function if unit is not None else action.function
-    nobody = "nobody that runs receives from it" if side == "send" else "nobody that runs sends to it or closes it"
+    nobody = "nobody that runs sends to it or closes it"
+    if side == "send":
+        nobody = "nobody can receive from it before the send below is over" if channel.receives else "nobody that runs receives from it"
     bound = "" if side == "receive" else ", unbuffered" if channel.capacity == 0 else ", bounded"
     trace: list[Step] = [graph.step(*channel.made, f"`{channel.name}` is made here{bound}; {nobody}")]
     if unit is not None:

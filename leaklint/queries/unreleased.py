@@ -22,13 +22,22 @@ def unreleased(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     is left who could give it back."""
     for what in holdables(graph):
         holding = Holding(graph, what)
-        if not holding.is_known:
+        if not holding.is_known or holding.is_signal or _dies_with_its_function(graph, holding):
             continue
         functions = set(what.functions)
         for acquirer in holding.acquirers:
             functions |= graph.program.callers.get(acquirer, frozenset())
         for function in sorted(functions & graph.program.live):
             yield from _judge(graph, holding, function)
+
+
+def _dies_with_its_function(graph: Graph, holding: Holding) -> bool:
+    """Whether only the function that makes the lock knows it: then nobody is left to wait for it."""
+    program, objects = graph.program, holding.what.objects
+    if not objects or len(holding.what.functions) != 1 or objects & program.held_for_long:
+        return False
+    makers = {made[0] for o in objects if (made := program.made_at(o)) is not None}
+    return makers == holding.what.functions and all(function.index for function in makers)
 
 
 Way = tuple[Exit, Edge, Node]
@@ -38,7 +47,7 @@ Way = tuple[Exit, Edge, Node]
 def _judge(graph: Graph, holding: Holding, function: FunctionId) -> Iterator[Leak]:
     told: set[int] = set()
     for node in graph.paths(function).nodes:
-        if node.kind == "enter" or id(node.stmt) in told or holding.event(function, node) is not Event.TAKE or not _is_plain(node):
+        if node.kind == "enter" or id(node.stmt) in told or not holding.takes(function, node) or not _is_plain(node):
             continue
         way = _leaking_way(graph, holding, function, node)
         if way is not None:

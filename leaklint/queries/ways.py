@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Gives
 from leaklint.graph import Graph
-from leaklint.link.scopes import subexpressions
+from leaklint.link.scopes import parts, subexpressions
 from leaklint.link.values import FunctionId, Site
 from leaklint.paths import Edge, Node
 
@@ -96,13 +96,23 @@ def may_hold(graph: Graph, function: FunctionId, name: str, handle: frozenset[in
     return bool(program.elements(program.holds(variable)) & handle)
 
 
-def at_site(node: Node, number: int) -> ir.Expr | None:
-    """The call or await of a node that has this number."""
-    for part in node.parts:
-        for expression in subexpressions(part):
-            if isinstance(expression, ir.Call | ir.Await) and expression.site == number:
-                return expression
-    return None
+def evaluated(expression: ir.Expr, truth: Truth) -> Iterator[ir.Expr]:
+    """The expression and those below it, without what the fact says is not evaluated: the other side of a choice, the rest of an `and`."""
+    yield expression
+    match expression:
+        case ir.Choice(test=test, then=then, otherwise=otherwise):
+            known = decided(test, truth)
+            inner: list[ir.Expr] = [test, *((then,) if known is not False else ()), *((otherwise,) if known is not True else ())]
+        case ir.Operation(operator="and" | "or" as operator, operands=operands):
+            inner = []
+            for operand in operands:
+                inner.append(operand)
+                if decided(operand, truth) is (operator == "or"):
+                    break
+        case _:
+            inner = list(parts(expression))
+    for one in inner:
+        yield from evaluated(one, truth)
 
 
 def bound_at(stmt: ir.Stmt | None, number: int) -> frozenset[str]:
