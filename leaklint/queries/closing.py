@@ -33,13 +33,13 @@ def closed_by_receiver(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             sending = {r.entry for a in channel.sends for r in graph.runners(a.function)}
             if not closers <= receivers or closers & sending or not senders:
                 continue
-            left = [(a, r.unit) for a, r in senders if r.unit is not None and stopped(graph, r.unit) is None and not _handled(graph, a)]
+            left = [(a, r.unit) for a, r in senders if r.unit is not None and stopped(graph, r.unit) is None and not _handled(graph, a, r.unit)]
             if left and not _is_over(graph, close, left[0][1]):
                 yield _leak(graph, channel, close, *left[0])
 
 
-def _handled(graph: Graph, send: Action) -> bool:
-    """Whether the send stands in a `try` that knows of the close."""
+def _handled(graph: Graph, send: Action, unit: Unit) -> bool:
+    """Whether the send stands in a `try` that knows of the close, or a caller of its function does, so that the unit ends in order."""
     place = graph.program.place(send.function, send.site.number)
     around = place.around if place is not None else ()
     names = {name.rpartition(".")[2] for name in send.call.operation.raises} - {"QueueFull", "Full"}
@@ -49,7 +49,7 @@ def _handled(graph: Graph, send: Action) -> bool:
                 caught = set(handler_names(handler))
                 if caught & names or handler.type is None or caught & {"Exception", "BaseException", "ValueError", "OSError"}:
                     return not _only_continues(handler.body)
-    return False
+    return bool(names) and not any(graph.program.raising.of(entry) & names for entry in unit.entries)
 
 
 def _only_continues(body: tuple[ir.Stmt, ...]) -> bool:

@@ -14,7 +14,7 @@ from leaklint.link.sizes import length
 from leaklint.link.values import FunctionId, Site
 from leaklint.paths import is_endless
 from leaklint.queries.query import NoOptions
-from leaklint.queries.stopping import can_be_stopped
+from leaklint.queries.stopping import cancelled
 from leaklint.queries.wording import grows, kind_of
 
 MANY = 1_000_000
@@ -160,7 +160,7 @@ def _elements(graph: Graph, function: FunctionId, stmt: ir.Stmt, site: int) -> i
 
 def _stays(graph: Graph, channel: Channel, waiting: list[Action], variant: str) -> Iterator[Leak]:
     action = waiting[0]
-    runners = [r for r in graph.runners(action.function) if not can_be_stopped(graph, r)]
+    runners = [r for r in graph.runners(action.function) if r.unit is None or cancelled(graph, r.unit) is None]
     if not runners:
         return
     runner: Runner = runners[0]

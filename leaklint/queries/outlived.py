@@ -111,7 +111,7 @@ def _judge(graph: Graph, channel: Channel, consumption: Consumption, sends: list
         if not producers or not _sends_much(graph, channel, send, producers[0]):
             continue
         rescue = _Rescue(graph, channel, producers)
-        for departure in _departures(graph, channel, consumption):
+        for departure in (*_departures(graph, channel, consumption), *_failures(graph, consumption, rescue)):
             if departure.edge is Edge.RAISE and _shares_a_group(graph, producers):
                 continue
             if rescue.is_missed(departure.function or consumption.function, departure.target, departure.edge, frozenset(), 0):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Waits
@@ -148,25 +149,25 @@ class _Race:
 
     # --- what the names stand for
 
-    @property
+    @cached_property
     def _stmt(self) -> ir.Stmt | None:
         place = self.graph.program.place(self.function, self.action.site.number)
         return place.stmt if place is not None else None
 
-    @property
+    @cached_property
     def _loop(self) -> ir.For | None:
         """The loop that takes them as they get done."""
         stmt = self._stmt
         each = self.action.call.operation.returns == "subject"
         return stmt if each and isinstance(stmt, ir.For) else None
 
-    @property
+    @cached_property
     def _own(self) -> frozenset[str]:
         """The names of the unit itself, or of the collection it is made in."""
         places = self.graph.paths(self.function).of(self.birth)
         return frozenset(name for node in places for name in bound_at(node.stmt, self.birth))
 
-    @property
+    @cached_property
     def _pending(self) -> frozenset[str]:
         match self._stmt:
             case ir.Bind(targets=(ir.Display(items=(_, ir.Name(id=name))),)):
@@ -174,7 +175,7 @@ class _Race:
             case _:
                 return frozenset()
 
-    @property
+    @cached_property
     def _done(self) -> frozenset[str]:
         """The names of what the wait gives as done, and of what is taken from it."""
         found: set[str] = set()
@@ -228,11 +229,11 @@ class _Race:
         looks = [a for a in self.graph.program.at(Site(self.function.module, number)) if a.does is Does.OBSERVE]
         return bool(looks) and all(a.subjects and a.subjects <= self._tasks - self.unit.handle for a in looks)
 
-    @property
+    @cached_property
     def _tasks(self) -> frozenset[int]:
         return frozenset(o for o in self.action.subjects if self.graph.program.kind(o) in (Kind.TASK, Kind.FUTURE))
 
-    @property
+    @cached_property
     def _is_single(self) -> bool:
         """Whether the unit is one task with a name, not one of a collection."""
         program = self.graph.program

@@ -14,6 +14,16 @@ from leaklint.paths import is_endless
 
 def stopped(graph: Graph, unit: Unit) -> str | None:
     """Why the unit may end though what it waits for never comes; None when nothing in sight can end it."""
+    reason = cancelled(graph, unit)
+    if reason is not None:
+        return reason
+    if unit.kind is UnitKind.TASK and all(_ends_with_main(graph, spawn) for spawn in unit.spawns) and not _keeps_main(graph, unit):
+        return "the program's end cancels it"
+    return None
+
+
+def cancelled(graph: Graph, unit: Unit) -> str | None:
+    """Why the unit may end before the program does."""
     program = graph.program
     if not unit.spawns:
         return "it is never started"
@@ -30,8 +40,6 @@ def stopped(graph: Graph, unit: Unit) -> str | None:
             return "its group is cancelled"
     if unit.kind is UnitKind.TASK and not unit.handle and any(s.operation.does is not Does.SPAWN for s in unit.spawns):
         return "the one that waits for it can be cancelled"
-    if unit.kind is UnitKind.TASK and all(_ends_with_main(graph, spawn) for spawn in unit.spawns) and not _keeps_main(graph, unit):
-        return "the program's end cancels it"
     return None
 
 
@@ -58,6 +66,8 @@ def _ends_with_main(graph: Graph, spawn: LibraryCall) -> bool:
 def _keeps_main(graph: Graph, unit: Unit) -> bool:
     """Whether a main coroutine waits for the unit itself, so that the program does not end before it."""
     program = graph.program
+    if any(s.subject is not None and program.kind(s.subject) is Kind.GROUP for s in unit.spawns):
+        return True  # leaving the group's block waits for it
     joins = (a for obj in unit.handle for a in program.on(obj) if a.does in (Does.JOIN, Does.WAIT) and program.blocks(a))
     return any(graph.ends_with_main(a.function) for a in joins)
 
