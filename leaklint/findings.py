@@ -33,7 +33,7 @@ def queried(modules: Sequence[Module], models: Models, cards: Iterable[Card]) ->
             raise LeaklintError(f'{card.path}: query: there is no query "{card.query}"; {nearest(card.query, QUERIES, "queries")}')
         _check_templates(card, query.facts)
         plan.append((card, query, _options(card, query.options)))
-    graph = build(link(modules, models))
+    graph = build(link([module for module in modules if module.summary.problem is None], models))
     for card, query, options in plan:
         for leak in query.run(graph, options):
             yield _finding(card, leak)

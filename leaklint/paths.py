@@ -115,7 +115,8 @@ class _Region:
 
 
 _COPIES = 8
-"""Nodes per statement of a function, beyond a free allowance, from which `finally` blocks are no longer copied for each way."""
+"""Nodes per statement of a function, beyond a free allowance, from which `finally` blocks and handlers are no longer copied for each way:
+inside one another they would multiply."""
 _FREE = 2_000
 
 
@@ -224,9 +225,8 @@ class _Builder:
 
     def _try(self, stmt: ir.Try, then: Node, region: _Region) -> Node:
         if stmt.final:
-            after = self._block(stmt.final, then, region)
             region = _Region("final", region, stmt, then)
-            then = after
+            then = self._final(region, then)
         inner = _Region("handlers", region, stmt, then) if stmt.handlers else region
         return self._block(stmt.body, self._block(stmt.orelse, then, region), inner)
 

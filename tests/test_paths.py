@@ -6,16 +6,14 @@ A way is written as the calls it passes and how it ends: `open work close > retu
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from textwrap import dedent, indent
 
 import pytest
 
 from leaklint import ir
+from leaklint.link.scopes import walk
 from leaklint.lower import lower
 from leaklint.paths import Edge, Node, Paths, paths
-
-RETURN, RAISE, CANCEL = "return", "raise", "cancel"
 
 
 def control_flow(body: str, *, is_async: bool = False) -> Paths:
@@ -23,14 +21,9 @@ def control_flow(body: str, *, is_async: bool = False) -> Paths:
     # The import makes the lowering keep the body: without it the file would get an outline.
     summary = lower(f"import threading\n{head}\n{indent(dedent(body).strip(), '    ')}\n".encode())
     assert summary.problem is None
-    suppressing = {item.site for stmt in _all(summary.functions[1].body) if isinstance(stmt, ir.With) for item in stmt.items if _word(item.context) == "suppress"}
+    blocks = [stmt for stmt in walk(summary.functions[1].body) if isinstance(stmt, ir.With)]
+    suppressing = {item.site for block in blocks for item in block.items if _word(item.context) == "suppress"}
     return paths(summary.functions[1], lambda call: _word(call) in ("work", "fetch"), lambda site: site in suppressing)
-
-
-def _all(body: tuple[ir.Stmt, ...]) -> Iterator[ir.Stmt]:
-    from leaklint.link.scopes import walk
-
-    return walk(body)
 
 
 def _word(expression: ir.Expr) -> str:
@@ -53,7 +46,7 @@ def ways(body: str, *, is_async: bool = False) -> set[str]:
             found.add(" ".join((*passed, ">", node.exit_kind.name.lower())))
         for edge, target in node.successors:
             if id(target) not in seen:
-                told = () if edge in (Edge.RAISE, Edge.CANCEL) and node.kind == "stmt" and not isinstance(node.stmt, ir.Raise) else _calls(node)
+                told = () if edge in (Edge.RAISE, Edge.CANCEL) else _calls(node)
                 todo.append((target, (*passed, *told), seen | {id(node)}))
     return found
 
@@ -79,7 +72,9 @@ TABLE = {
     "finally after an error": ("try:\n    work()\nfinally:\n    z()\nb()", {"work z b > return", "z > raise"}),
     "finally after break": ("while True:\n    try:\n        break\n    finally:\n        z()\nb()", {"z b > return"}),
     "a return in finally hides the error": ("try:\n    work()\nfinally:\n    return z()", {"work z > return", "z > return"}),
-    "finally in finally": ("try:\n    work()\nfinally:\n    try:\n        y()\n    finally:\n        z()", {"work y z > return", "y z > raise"}),
+    "finally in finally": (
+        "try:\n    work()\nfinally:\n    try:\n        y()\n    finally:\n        z()", {"work y z > return", "y z > raise"},
+    ),
     "two finally around": ("try:\n    try:\n        return a()\n    finally:\n        y()\nfinally:\n    z()", {"a y z > return"}),
     "an error in finally": ("try:\n    a()\nfinally:\n    work()", {"a work > return", "a > raise"}),
     "bare except": ("try:\n    work()\nexcept:\n    h()", {"work > return", "h > return"}),
@@ -95,16 +90,19 @@ TABLE = {
     "raised again by name": ("try:\n    raise KeyError\nexcept KeyError as error:\n    h()\n    raise error", {"h > raise"}),
     "another error in a handler": ("try:\n    work()\nexcept Exception as e:\n    raise Mine from e", {"work > return", "> raise"}),
     "an inner handler passes it on": (
-        "try:\n    try:\n        work()\n    except KeyError:\n        raise\nexcept KeyError:\n    h()", {"work > return", "h > return", "> raise"},
+        "try:\n    try:\n        work()\n    except KeyError:\n        raise\nexcept KeyError:\n    h()",
+        {"work > return", "h > return", "> raise"},
     ),
     "else of try is not guarded": ("try:\n    a()\nexcept Exception:\n    h()\nelse:\n    work()", {"a work > return", "a > raise"}),
     "with, straight through": ("with m:\n    a()", {"a exit > return"}),
     "with and an error": ("with m:\n    work()", {"work exit > return", "exit > raise"}),
     "with and a return": ("with m:\n    return a()\nb()", {"a exit > return"}),
-    "an error on entering is not met by the exit": ("with work():\n    a()", {"work a exit > return", "> raise", "work > raise"}),
+    "an error on entering is not met by the exit": ("with work():\n    a()", {"work a exit > return", "> raise"}),
     "suppress swallows": ("with suppress(KeyError):\n    raise KeyError\nb()", {"suppress exit b > return"}),
     "suppress lets others pass": ("with suppress(KeyError):\n    raise ValueError\nb()", {"suppress exit > raise"}),
-    "suppress may let pass": ("with suppress(KeyError):\n    work()\nb()", {"suppress work exit b > return", "suppress exit b > return", "suppress exit > raise"}),
+    "suppress may let pass": (
+        "with suppress(KeyError):\n    work()\nb()", {"suppress work exit b > return", "suppress exit b > return", "suppress exit > raise"},
+    ),
     "loop and else": ("for x in y:\n    a()\nelse:\n    b()", {"b > return"}),
     "a loop left by break misses its else": ("for x in y:\n    break\nelse:\n    b()\nc()", {"c > return", "b c > return"}),
     "an endless loop": ("while True:\n    a()", set()),

@@ -90,8 +90,8 @@ def length(program: Program, function: FunctionId, expression: ir.Expr, depth: i
 
 _RESIZES = frozenset(
     {
-        "append", "appendleft", "extend", "extendleft", "insert", "pop", "popleft", "popitem", "remove", "discard", "clear", "add", "update",
-        "setdefault",
+        "append", "appendleft", "extend", "extendleft", "insert", "pop", "popleft", "popitem", "remove", "discard", "clear", "add",
+        "update", "setdefault",
     }
 )  # fmt: skip
 """Methods after which a container has another number of elements."""

@@ -166,7 +166,7 @@ def _largest(graph: Graph, copy: _Copy) -> tuple[ir.Expr, Footprint] | None:
     """The large value itself: of arguments in a tuple, the one that is large. A value that is made on the spot is no copy of another."""
     pieces = copy.value.items if copy.deep and isinstance(copy.value, ir.Display) else (copy.value,)
     for piece in pieces:
-        taken = footprint(graph.program, copy.function, piece) if isinstance(piece, ir.Name | ir.Attribute | ir.Subscript | ir.Call) else None
+        taken = footprint(graph.program, copy.function, piece)
         if taken is not None and taken.made is not None and (taken.deep if copy.deep else taken.shallow) >= _LARGE:
             return piece, taken
     return None

@@ -26,7 +26,7 @@ def miscounted(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     for channel in graph.channels:
         if channel.open is not None or channel.closes or not channel.sends or not channel.receives:
             continue
-        homes = _homes(graph, channel.made[0])
+        homes = _homes(graph, channel)
         sends = [(a, _count(graph, channel, homes, a)) for a in channel.sends]
         receives = [(a, _count(graph, channel, homes, a)) for a in channel.receives]
         if any(count is None for _, count in (*sends, *receives)):
@@ -50,11 +50,12 @@ def _in_loop(graph: Graph, action: Action) -> bool:
     return place is not None and bool(place.loops or place.in_comprehension)
 
 
-def _homes(graph: Graph, made: FunctionId) -> frozenset[FunctionId]:
+def _homes(graph: Graph, channel: Channel) -> frozenset[FunctionId]:
     """The function that makes the channel, and those that run it just once: one run of any of them has one channel."""
+    made = channel.made[0]
     homes = {made}
     while True:
-        sources = _sources(graph, made)
+        sources = _sources(graph, channel, made)
         if len(sources) != 1 or sources[0][0] in homes:
             return frozenset(homes)
         made, site = sources[0]
@@ -93,7 +94,7 @@ def _times(graph: Graph, channel: Channel, function: FunctionId, site: int, home
     if function in homes:
         return count
     outer = 0
-    sources = _sources(graph, function)
+    sources = _sources(graph, channel, function)
     if not sources:
         return None
     for caller, number in sources:
@@ -108,13 +109,13 @@ def _is_conditional(stmt: ir.Stmt, block: str) -> bool:
     return not isinstance(stmt, ir.Try) or block in ("handler", "orelse")
 
 
-def _sources(graph: Graph, function: FunctionId) -> list[tuple[FunctionId, int]]:
-    """Where the function is called or spawned."""
+def _sources(graph: Graph, channel: Channel, function: FunctionId) -> list[tuple[FunctionId, int]]:
+    """Where the function is called or spawned; nothing when code out of sight may call it for this very channel."""
     program = graph.program
     found = {(c, n) for c in program.callers.get(function, frozenset()) for n in graph.calls_to(c, function)}
     for unit in program.entered_by.get(function, ()):
         found |= {(s.record.function, s.record.site.number) for s in unit.spawns}
-    if function in program.openness.callable:
+    if function in program.openness.callable and channel.objects & program.kept_on_objects:
         return []
     return sorted(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from leaklint.catalog.grammar import Does, Waits
 from leaklint.graph import UNKNOWN, Channel, Graph
 from leaklint.link.actions import Action
-from leaklint.link.values import FunctionId, Site
+from leaklint.link.values import FunctionId, Pending, Site
 from leaklint.paths import Node
 
 
@@ -20,8 +20,6 @@ def _before_handing_over(graph: Graph, channel: Channel, send: Action) -> bool:
     program = graph.program
     if channel.capacity != 0 or send.function != channel.made[0] or channel.objects & program.kept_on_objects:
         return False
-    if any(a.function == send.function for a in channel.receives):
-        return False
     return not any(_hands_over(graph, channel, send, node) for node in _nodes_before(graph, send))
 
 
@@ -31,7 +29,9 @@ def _hands_over(graph: Graph, channel: Channel, send: Action, node: Node) -> boo
     for number in node.sites():
         site = Site(send.site.module, number)
         given = {o for variable in program.arguments(site) for o in program.elements(program.holds(variable))}
-        if given & channel.objects:
+        handed = {program.value(o) for o in given}
+        later = {o for v in handed if isinstance(v, Pending) for a in program.at(v.site) for o in a.subjects}
+        if (given | later) & channel.objects:
             return True
         if any(a.does in (Does.SPAWN, Does.SUBMIT) for a in program.at(site)) and channel.objects & program.captured(send.function, site):
             return True

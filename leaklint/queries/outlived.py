@@ -114,6 +114,8 @@ def _judge(graph: Graph, channel: Channel, consumption: Consumption, sends: list
         for departure in (*_departures(graph, channel, consumption), *_failures(graph, consumption, rescue)):
             if departure.edge is Edge.RAISE and _shares_a_group(graph, producers):
                 continue
+            if departure.function is None and rescue.precedes(consumption, departure):
+                continue
             if rescue.is_missed(departure.function or consumption.function, departure.target, departure.edge, frozenset(), 0):
                 return _leak(graph, channel, consumption, send, producers[0], departure)
     return None
@@ -294,6 +296,24 @@ class _Rescue:
                             if _continues(way, end) and self.is_missed(caller, target, way, seen | {function}, depth + 1):
                                 return True
         return False
+
+    def precedes(self, consumption: Consumption, departure: Departure) -> bool:
+        """Whether the producer is always freed between the receive and the departure."""
+        paths = self.graph.paths(consumption.function)
+        todo = [target for node in paths.of(consumption.site) for _, target in node.successors]
+        if any(departure.node is node for node in paths.of(consumption.site)):
+            return False
+        seen: set[int] = set()
+        while todo:
+            node = todo.pop()
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
+            if node is departure.node:
+                return False
+            if not self._frees(consumption.function, node):
+                todo += [target for _, target in node.successors]
+        return True
 
     def before(self, function: FunctionId) -> list[Node]:
         """The nodes that a run of the function may reach before it frees anybody."""
