@@ -41,6 +41,17 @@ class Node:
     exit_kind: Exit | None = None
     successors: list[tuple[Edge, Node]] = field(default_factory=list)
     _sites: tuple[int, ...] | None = None
+    _handed: tuple[frozenset[str], tuple[int, ...]] | None = None
+
+    def handed(self) -> tuple[frozenset[str], tuple[int, ...]]:
+        """What is used here without being called: the last words of names and attributes, and the functions of lambdas."""
+        if self._handed is None:
+            inside = [one for part in self.parts for one in subexpressions(part)]
+            called = {id(one.function) for one in inside if isinstance(one, ir.Call)}
+            used = [one for one in inside if isinstance(one, ir.Name | ir.Attribute) and id(one) not in called]
+            words = {one.id if isinstance(one, ir.Name) else one.name for one in used}
+            self._handed = frozenset(words), tuple(one.function for one in inside if isinstance(one, ir.Lambda))
+        return self._handed
 
     def sites(self) -> tuple[int, ...]:
         """The sites evaluated here: calls, awaits, with items, loop steps."""

@@ -172,18 +172,19 @@ class _Decision:
     def _outlines(self) -> None:
         """Files that are known only in outline: what they import they may use, in ways that were not looked at."""
         names, solver = self.state.names, self.state.solver
+        whole: dict[int, str] = {}
         for module, node in enumerate(names.modules):
             if not node.summary.is_outline:
                 continue
-            for imported in names.imported_names(module):
-                reason = f"imported by {node.path}, which holds no concurrency of its own"
-                match imported:
-                    case (int() as source, str() as name):
-                        self._escape(solver.known(("global", source, name)), reason)
-                    case (int() as source, None):
-                        for key, variable in list(solver.keyed().items()):
-                            if isinstance(key, tuple) and key[0] == "global" and key[1] == source and not key[2].startswith("_"):
-                                self._escape(variable, reason)
+            reason = f"imported by {node.path}, which holds no concurrency of its own"
+            for source, name in names.imported_names(module):
+                if name is None:
+                    whole.setdefault(source, reason)
+                else:
+                    self._escape(solver.known(("global", source, name)), reason)
+        for key, variable in list(solver.keyed().items()):
+            if isinstance(key, tuple) and key[0] == "global" and key[1] in whole and not key[2].startswith("_"):
+                self._escape(variable, whole[key[1]])
 
     def _widened(self) -> None:
         """What reaches a variable that can hold anything."""

@@ -10,11 +10,12 @@ from leaklint.catalog.grammar import Does, UnitKind
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.footprint import Footprint, footprint
+from leaklint.link.footprint import footprint
 from leaklint.link.program import Unit
 from leaklint.link.scopes import blocks, subexpressions, walk
 from leaklint.link.sizes import length
 from leaklint.link.values import FunctionId, Site
+from leaklint.queries.growing import only_grows
 from leaklint.queries.query import NoOptions
 
 _LARGE = 1 << 20
@@ -29,8 +30,8 @@ _CHANGES = frozenset(
 
 
 def copied(graph: Graph, options: NoOptions) -> Iterator[Leak]:
-    """A full copy, by call, slice or pickle, of a value whose size can be read off the program, in every turn of a loop or for every
-    unit that is started. A copy that its receiver changes is wanted."""
+    """A full copy, by call, slice or pickle, in every turn of a loop or for every unit that is started, of a value whose size can be read
+    off the program or which only ever grows. A copy that its receiver changes is wanted."""
     told: set[tuple[FunctionId, ir.Span]] = set()
     for copy in _copies(graph):
         if (copy.function, copy.at) in told:
@@ -140,36 +141,54 @@ def _judge(graph: Graph, copy: _Copy) -> Leak | None:
     found = _largest(graph, copy)
     if found is None:
         return None
-    value, taken = found
-    size = taken.deep if copy.deep else taken.shallow
-    if copy.loop is not None:
-        if taken.made is not None and taken.made[0] == copy.function and copy.loop.at.line <= taken.made[1].line <= copy.loop.at.end_line:
-            return None  # a new value in every turn: copying it once is no repetition
-        if isinstance(copy.stmt, ir.Return):
-            return None
+    if copy.loop is not None and (_is_new_each_turn(copy, found.made) or isinstance(copy.stmt, ir.Return)):
+        return None
     count, growth = _count(graph, copy.function, copy.loop, copy.repeated)
     if count is None or _is_changed(graph, copy):
         return None
-    name = _name(value)
+    name = _name(found.value)
     trace: list[Step] = []
-    if taken.made is not None:
-        trace.append(graph.step(*taken.made, f"`{name}` is made here, {_bytes(size)}"))
+    if found.made is not None:
+        trace.append(graph.step(*found.made, f"`{name}` is made here, {found.size}"))
     trace.append(graph.step(copy.function, copy.at, f"`{copy.operation}` copies all of it, {count}"))
     return Leak(
         graph.program.path(copy.function.module), copy.at, graph.qualname(copy.function),
-        {"operation": copy.operation, "object": name, "size": _bytes(size), "count": count, "growth": ""},
+        {"operation": copy.operation, "object": name, "size": found.size, "count": count, "growth": ""},
         Confidence.LIKELY, growth, tuple(trace),
     )  # fmt: skip
 
 
-def _largest(graph: Graph, copy: _Copy) -> tuple[ir.Expr, Footprint] | None:
-    """The large value itself: of arguments in a tuple, the one that is large. A value that is made on the spot is no copy of another."""
+@dataclass(frozen=True, slots=True)
+class _Large:
+    """A large value: its size in words, and where it is made."""
+
+    value: ir.Expr
+    size: str
+    made: tuple[FunctionId, ir.Span] | None
+
+
+def _largest(graph: Graph, copy: _Copy) -> _Large | None:
+    """The large value itself: of arguments in a tuple, the one that is large. What is made on the spot is no copy of another value."""
     pieces = copy.value.items if copy.deep and isinstance(copy.value, ir.Display) else (copy.value,)
     for piece in pieces:
         taken = footprint(graph.program, copy.function, piece)
-        if taken is not None and taken.made is not None and (taken.deep if copy.deep else taken.shallow) >= _LARGE:
-            return piece, taken
+        size = 0 if taken is None else taken.deep if copy.deep else taken.shallow
+        if taken is not None and taken.made is not None and size >= _LARGE:
+            return _Large(piece, _bytes(size), taken.made)
+        match piece:
+            case ir.Attribute(base=ir.Name(id="self"), name=name) if copy.deep and copy.loop is not None:
+                if only_grows(graph, copy.function, name):
+                    return _Large(piece, "everything that was ever added to it", None)
+            case _:
+                pass
     return None
+
+
+def _is_new_each_turn(copy: _Copy, made: tuple[FunctionId, ir.Span] | None) -> bool:
+    """Whether each turn of the loop makes the value anew: copying it once is no repetition."""
+    if copy.loop is None or made is None or made[0] != copy.function:
+        return False
+    return copy.loop.at.line <= made[1].line <= copy.loop.at.end_line
 
 
 # --- how often

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -16,7 +17,11 @@ from leaklint.paths import Edge, Exit, Node
 
 _LOCKS = frozenset({Kind.LOCK, Kind.SEMAPHORE, Kind.CONDITION})
 _EXCEPTIONAL = frozenset({Edge.RAISE, Edge.CANCEL})
-_MOST = 3_000
+_FARTHEST = 5
+"""Calls between a function and the lock itself, from which the function counts as having nothing to do with it."""
+_VISITS = 4
+"""How often a function is judged again when those it calls have changed."""
+_MOST = 2_000
 """Functions looked at for one lock before it counts as unknown."""
 
 
@@ -174,19 +179,20 @@ class Holding:
 
     def __post_init__(self) -> None:
         program = self.graph.program
-        todo = sorted(self.what.functions)
-        visits: dict[FunctionId, int] = {}
+        todo = deque((function, 0) for function in sorted(self.what.functions))
+        visits: Counter[FunctionId] = Counter()
         while todo:
-            function = todo.pop()
-            visits[function] = visits.get(function, 0) + 1
+            function, distance = todo.popleft()
+            visits[function] += 1
             if len(visits) > _MOST:
                 self.is_known = False
                 return
-            if visits[function] > 4 or not self._update(function):
+            if visits[function] > _VISITS or not self._update(function) or distance == _FARTHEST:
                 continue
-            todo += sorted(program.callers.get(function, frozenset()) - {function})
-            parent = program.node(function).parent
-            todo += [FunctionId(function.module, parent)] if parent else []
+            around = set(program.callers.get(function, frozenset())) - {function}
+            if parent := program.node(function).parent:
+                around.add(FunctionId(function.module, parent))
+            todo.extend((one, distance + 1) for one in sorted(around))
 
     def _update(self, function: FunctionId) -> bool:
         """Judge a function by what is known of those it calls; whether anything is new."""
@@ -250,7 +256,8 @@ class Holding:
             if callees & self.releasers:
                 return Event.GIVE
             if callees and callees <= self.acquirers and callees <= program.calls.get(function, frozenset()):
-                own = own or Event.TAKE
+                # What a constructor takes belongs to the new object, not to whoever makes it.
+                own = own or (None if any(program.node(c).name == "__init__" for c in callees) else Event.TAKE)
         return own
 
     def _hands_on(self, function: FunctionId, node: Node) -> bool:
@@ -260,18 +267,10 @@ class Holding:
             for action in program.at(Site(function.module, number)):
                 if self.releasers and any(entry in self.releasers for entry in program.entries(action.call)):
                     return True
-        called = {id(p.function) for part in node.parts for p in subexpressions(part) if isinstance(p, ir.Call)}
-        for part in node.parts:
-            for expression in subexpressions(part):
-                match expression:
-                    case ir.Attribute(name=name) | ir.Name(id=name) if id(expression) not in called:
-                        if (name == "release" and self.what.objects) or name in self._names:
-                            return True
-                    case ir.Lambda(function=index) if FunctionId(function.module, index) in self.releasers:
-                        return True
-                    case _:
-                        pass
-        return False
+        words, lambdas = node.handed()
+        if (self.what.objects and "release" in words) or not self._names.isdisjoint(words):
+            return True
+        return any(FunctionId(function.module, index) in self.releasers for index in lambdas)
 
 
 def held_edges(node: Node) -> frozenset[Edge]:

@@ -66,29 +66,44 @@ def _leaking_way(graph: Graph, holding: Holding, function: FunctionId, take: Nod
     ways = _held_ways(graph, holding, function, take)
     returns = [way for way in ways if way[0] is Exit.RETURN]
     others = [way for way in ways if way[0] is not Exit.RETURN]
-    if returns and not holding.releasers and not any(graph.program.opened(o) is not None for o in holding.what.objects):
-        return returns[0] if holding.what.objects else None
-    if not others:
+    if not ways:
         return None
-    paired, cleaned = _callers(graph, holding, function)
-    if cleaned or (function in holding.keepers and not paired):
+    callers = _callers(graph, holding, function)
+    if returns and not callers.give_later and not _is_given_back_elsewhere(graph, holding):
+        return returns[0] if holding.what.objects else None
+    if not others or callers.clean_up or (function in holding.keepers and not callers.pair):
         return None
     return others[0]
 
 
-def _callers(graph: Graph, holding: Holding, function: FunctionId) -> tuple[bool, bool]:
-    """Whether a caller gives back after the function has returned, but not after it has raised; and whether one does after a raise."""
-    paired = cleaned = False
+def _is_given_back_elsewhere(graph: Graph, holding: Holding) -> bool:
+    """Whether somebody may give it back who has not taken it: a callback, a method for code out of sight, whoever has got hold of it."""
+    program = graph.program
+    free = (r for r in holding.releasers if r in program.openness.callable or r in program.entered_by or not program.callers.get(r))
+    return any(free) or any(program.opened(o) is not None for o in holding.what.objects)
+
+
+@dataclass(frozen=True, slots=True)
+class _Callers:
+    """What the callers of a function do. `give_later`: some give back after it has returned, or leave that to their callers; `clean_up`:
+    some do after it has raised; `pair`: some do the first and not the second."""
+
+    give_later: bool
+    clean_up: bool
+    pair: bool
+
+
+def _callers(graph: Graph, holding: Holding, function: FunctionId) -> _Callers:
+    later = cleaned = paired = False
     for caller in sorted(graph.program.callers.get(function, frozenset())):
         for number in graph.calls_to(caller, function):
             for node in graph.paths(caller).of(number):
-                onward = [target for edge, target in node.successors if edge not in _EXCEPTIONAL]
-                raised = [target for edge, target in node.successors if edge in _EXCEPTIONAL]
-                gives_later = _gives(holding, caller, onward)
-                gives_raised = _gives(holding, caller, raised)
+                gives_later = _gives(holding, caller, [target for edge, target in node.successors if edge not in _EXCEPTIONAL])
+                gives_raised = _gives(holding, caller, [target for edge, target in node.successors if edge in _EXCEPTIONAL])
+                later = later or gives_later or caller in holding.keepers
                 cleaned = cleaned or gives_raised
                 paired = paired or (gives_later and not gives_raised)
-    return paired, cleaned
+    return _Callers(later, cleaned, paired)
 
 
 def _gives(holding: Holding, function: FunctionId, starts: list[Node]) -> bool:
