@@ -11,9 +11,10 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.finding import Growth, Step
 from leaklint.link.actions import Action
-from leaklint.link.program import Program, Unit
+from leaklint.link.program import Program
 from leaklint.link.sizes import whole_number
 from leaklint.link.state import LibraryCall, Load
+from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Resource, Site
 from leaklint.paths import Paths, is_endless, paths
 from leaklint.picture import dot, facts

@@ -11,7 +11,7 @@ from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.link import Program
 from leaklint.link.actions import Action
 from leaklint.link.dump import origins
-from leaklint.link.program import Unit
+from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Pending, Resource, Site
 
 

@@ -68,9 +68,7 @@ def bind(state: State, actuals: Sequence[Actual], function: FunctionId, offset: 
             solver.copy(actual.variable, solver.variable(("indexed", kwarg_object, actual.keyword)))
 
 
-def bind_formals(
-    operation: Operation, actuals: Sequence[Actual], node: ir.Call | None
-) -> tuple[dict[str, list[int]], dict[str, ir.Expr]]:
+def bind_formals(operation: Operation, actuals: Sequence[Actual], node: ir.Call | None) -> tuple[dict[str, list[int]], dict[str, ir.Expr]]:
     """For a modelled operation: parameter → variables, and parameter → the expression given for it."""
     formals: dict[str, list[int]] = {}
     given: dict[str, ir.Expr] = {}

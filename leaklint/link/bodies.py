@@ -74,7 +74,6 @@ class _Bodies:
             state.solver.allocate(found, Library(name))
         return found
 
-
     # --- functions
 
     def _function(self, index: int) -> None:
@@ -221,9 +220,9 @@ class _Bodies:
             return
         variable = self._variable(imported.local)
         dotted = names.absolute(self.module, imported)
-        if imported.name is not None and names.describe(f"{dotted}.{imported.name}") is None and dotted in names.by_name:
-            if fields.copy_global(state, names.by_name[dotted], imported.name, variable):
-                return
+        in_project = imported.name is not None and names.describe(f"{dotted}.{imported.name}") is None and dotted in names.by_name
+        if in_project and fields.copy_global(state, names.by_name[dotted], imported.name or "", variable):
+            return
         found = names.imported(self.module, imported)
         match found:
             case ModuleValue() | Library():
@@ -383,9 +382,15 @@ class _Bodies:
             case ir.Call(function=ir.Name(id="super"), arguments=()):
                 self._super(result)
                 return result
-            case ir.Call(function=ir.Name(id="getattr"), arguments=[ir.Argument(value=base), ir.Argument(value=ir.Constant(kind="str", text=name)), *_]):
+            case ir.Call(
+                function=ir.Name(id="getattr"),
+                arguments=[ir.Argument(value=base), ir.Argument(value=ir.Constant(kind="str", text=name)), *_],
+            ):
                 return self._attribute(self._value(base), name)
-            case ir.Call(function=ir.Name(id="setattr"), arguments=[ir.Argument(value=base), ir.Argument(value=ir.Constant(kind="str", text=name)), ir.Argument(value=value)]):
+            case ir.Call(
+                function=ir.Name(id="setattr"),
+                arguments=[ir.Argument(value=base), ir.Argument(value=ir.Constant(kind="str", text=name)), ir.Argument(value=value)],
+            ):
                 fields.store(state, self.here, self._value(base), name, self._value(value), value)
                 return NOTHING
             case _:
@@ -461,4 +466,3 @@ class _Bodies:
         result = state.solver.fresh()
         state.solver.add(result, container)
         return result
-

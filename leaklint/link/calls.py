@@ -141,7 +141,10 @@ def field_names(state: State, cls: ClassId) -> list[str]:
     for one in reversed(state.names.lineage(cls)[0]):
         for stmt in state.names.cls(one).body:
             match stmt:
-                case ir.Declare(target=ir.Name(id=name)) | ir.Bind(targets=(ir.Name(id=name),), annotation=ir.Name() | ir.Subscript() | ir.Attribute()):
+                case (
+                    ir.Declare(target=ir.Name(id=name))
+                    | ir.Bind(targets=(ir.Name(id=name),), annotation=ir.Name() | ir.Subscript() | ir.Attribute())
+                ):
                     if name not in names:
                         names.append(name)
                 case _:
@@ -165,7 +168,9 @@ def _library(state: State, record: CallRecord, name: str) -> None:
     head, _, tail = name.rpartition(".")
     if name == "object.__new__" and record.actuals:
         solver = state.solver
-        solver.watch(record.actuals[0].variable, lambda obj: dispatch(state, record, obj) if isinstance(solver.objects[obj], ClassValue) else None)
+        solver.watch(
+            record.actuals[0].variable, lambda obj: dispatch(state, record, obj) if isinstance(solver.objects[obj], ClassValue) else None
+        )
     elif tail == "__init__" and head in state.models.types and record.actuals:
         subject, *rest = record.actuals
         model = state.models.types[head]
@@ -185,7 +190,9 @@ def _library(state: State, record: CallRecord, name: str) -> None:
 def is_inert(state: State, name: str) -> bool:
     """Whether a library callable keeps nothing of what it is given and ends soon."""
     plain = name.replace("()", "")
-    return plain in state.models.inert or any(plain.startswith(f"{module}.") for module in _prefixes(plain) if module in state.models.inert_modules)
+    return plain in state.models.inert or any(
+        plain.startswith(f"{module}.") for module in _prefixes(plain) if module in state.models.inert_modules
+    )
 
 
 def _prefixes(dotted: str) -> list[str]:

@@ -16,8 +16,8 @@ METHODS = frozenset({*_ADDS, *_ADDS_ALL, *_GIVES_ONE, *_GIVES_ALL, "items", "pop
 
 CONSTRUCTORS = frozenset(
     {
-        "list", "dict", "set", "frozenset", "tuple", "collections.deque", "collections.defaultdict", "collections.OrderedDict", "collections.Counter",
-        "collections.ChainMap", "weakref.WeakSet", "weakref.WeakValueDictionary", "weakref.WeakKeyDictionary",
+        "list", "dict", "set", "frozenset", "tuple", "collections.deque", "collections.defaultdict", "collections.OrderedDict",
+        "collections.Counter", "collections.ChainMap", "weakref.WeakSet", "weakref.WeakValueDictionary", "weakref.WeakKeyDictionary",
     }
 )  # fmt: skip
 

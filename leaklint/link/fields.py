@@ -26,6 +26,7 @@ from leaklint.link.values import (
     Super,
 )
 
+
 def load(state: State, function: FunctionId, base: int, name: str, target: int) -> None:
     """target ⊇ base.name"""
     state.loads.append(Load(function, base, name))

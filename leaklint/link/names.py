@@ -166,10 +166,7 @@ class Names:
             if found is not None:
                 return found
         for star in self.star_modules(module):
-            if isinstance(star, int):
-                found = self.resolve_name(star, name, seen)
-            else:
-                found = self.describe(f"{star}.{name}")
+            found = self.resolve_name(star, name, seen) if isinstance(star, int) else self.describe(f"{star}.{name}")
             if found is not None:
                 return found
         return None

@@ -273,8 +273,8 @@ def _main(module: ir.Module) -> int | None:
 
 
 def _closed_modules(state: State) -> frozenset[int]:
-    """The modules of programs that are all in sight: scripts (a `__main__` guard or a `main`, outside any package) and the project modules outside
-    packages that they import, directly or not. Nobody else uses what these define."""
+    """The modules of programs that are all in sight: scripts (a `__main__` guard or a `main`, outside any package) and the project modules
+    outside packages that they import, directly or not. Nobody else uses what these define."""
     names = state.names
     modules = names.modules
     lone = {i for i, m in enumerate(modules) if "." not in m.name and not m.is_package}

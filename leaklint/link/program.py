@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does, Kind, Models, TypeModel, UnitKind
-from leaklint.link.actions import Action, order
+from leaklint.catalog.grammar import Does, Kind, Models, TypeModel
+from leaklint.link.actions import Action
 from leaklint.link.calls import is_inert
 from leaklint.link.openness import Openness, functions_of
 from leaklint.link.places import Place, places
 from leaklint.link.raising import Raising
 from leaklint.link.state import NOTHING, CallRecord, LibraryCall, State
+from leaklint.link.units import Unit, units
 from leaklint.link.values import (
     ClassId,
     ClassValue,
@@ -28,20 +29,6 @@ from leaklint.link.values import (
     Resource,
     Site,
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Unit:
-    """What runs on its own. `entries` are the functions it starts in; `handle` the object ids that stand for it (task, thread, timer);
-    `spawns` the calls that start it."""
-
-    kind: UnitKind
-    name: str
-    entries: tuple[FunctionId, ...]
-    handle: frozenset[int]
-    made: LibraryCall | None
-    spawns: tuple[LibraryCall, ...]
-    daemon: bool
 
 
 @dataclass
@@ -120,9 +107,7 @@ class Program:
         if place is None:
             return False
         items = (item for e in place.around if isinstance(e.stmt, ir.With) and e.block == "body" for item in e.stmt.items)
-        return any(
-            self.kind(o) is Kind.SCOPE for item in items for a in self.at(Site(action.site.module, item.site)) for o in a.subjects
-        )
+        return any(self.kind(o) is Kind.SCOPE for item in items for a in self.at(Site(action.site.module, item.site)) for o in a.subjects)
 
     # --- objects
 
@@ -217,9 +202,7 @@ class Program:
 
     @cached_property
     def _flags(self) -> frozenset[str]:
-        return frozenset(
-            load.name for load in self.state.loads if isinstance(load.constant, ir.Constant) and load.constant.kind == "bool"
-        )
+        return frozenset(load.name for load in self.state.loads if isinstance(load.constant, ir.Constant) and load.constant.kind == "bool")
 
     def actions_in(self, function: FunctionId) -> list[Action]:
         """The operations that stand in a function."""
@@ -359,7 +342,7 @@ class Program:
     @cached_property
     def units(self) -> tuple[Unit, ...]:
         """Everything that is started by the program or by the library for it, in the order of place."""
-        return tuple(_units(self))
+        return tuple(units(self))
 
     @cached_property
     def entered_by(self) -> dict[FunctionId, tuple[Unit, ...]]:
@@ -433,50 +416,3 @@ class Program:
 
 _INLINE = frozenset({Does.RUN, Does.BOUND, Does.SHIELD, Does.ENTER, Does.OBSERVE, Does.COPY})
 """Operations that run what they are given here and now, and wait for it."""
-_STARTS = frozenset({Does.SPAWN, Does.ARM, Does.SUBMIT, Does.REGISTER})
-
-
-def _units(program: Program) -> Iterator[Unit]:
-    state = program.state
-    for call in sorted(state.library.values(), key=order):
-        operation = call.operation
-        if operation.does in _STARTS and operation.runs is not None:
-            entries = program.entries(call)
-            handle = frozenset(call.made)
-            kind = operation.kind or UnitKind.CALLBACK
-            yield Unit(kind, _name(program, entries, call), entries, handle, call, (call,), operation.daemon)
-        elif operation.does is Does.MAKE and call.made:
-            for obj in sorted(call.made):
-                model = state.model_of(state.solver.objects[obj])
-                if model is None or model.unit is None or obj != call.subject:
-                    continue
-                entries = program.entries(call)
-                started = tuple(a.call for a in program.on(obj) if a.does in (Does.SPAWN, Does.ARM))
-                spawns = (call, *started) if model.starts else started
-                yield Unit(model.unit, _name(program, entries, call), entries, frozenset({obj}), call, spawns, _daemon(state, call, model, obj))
-    for call in sorted(state.library.values(), key=order):
-        if call.operation.does in (Does.JOIN, Does.WAIT) and call.operation.runs is None:
-            for entry in program.entries(call):  # gather(a(), b()): each becomes a unit of its own
-                yield Unit(call.operation.kind or UnitKind.TASK, program.node(entry).qualname, (entry,), frozenset(), call, (call,), False)
-
-
-def _name(program: Program, entries: tuple[FunctionId, ...], call: LibraryCall) -> str:
-    return ", ".join(sorted({program.node(entry).qualname for entry in entries})[:3]) or call.name.rpartition(".")[2]
-
-
-def _daemon(state: State, call: LibraryCall, model: TypeModel, obj: int) -> bool:
-    """`daemon=True` in the constructor, the class body, or assigned before the start."""
-    if model.daemon is None or model.daemon is True:
-        return model.daemon is True
-    for made in state.constructed.get(obj, [call]):
-        if isinstance(model.daemon, str) and _is_true(made.given.get(model.daemon)):
-            return True
-    return any(
-        load.name in (model.daemon, "daemon") and load.value is not None and _is_true(load.constant) and obj in state.solver.held(load.base)
-        for load in state.loads
-    )
-
-
-def _is_true(expression: ir.Expr | None) -> bool:
-    return isinstance(expression, ir.Constant) and expression.kind == "bool" and expression.text == "True"
-

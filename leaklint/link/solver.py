@@ -1,8 +1,8 @@
 """The object flow: which abstract objects every variable of the program can hold.
 
-An inclusion-based points-to analysis (Andersen, "Program Analysis and Specialization for the C Programming Language", 1994) with the call graph built on
-the way and difference propagation (Pearce, Kelly and Hankin, 2003): each variable hands on only what is new to it. Flow- and
-context-insensitive; fields are told apart by object and name.
+An inclusion-based points-to analysis (Andersen, "Program Analysis and Specialization for the C Programming Language", 1994) with the
+call graph built on the way and difference propagation (Pearce, Kelly and Hankin, 2003): each variable hands on only what is new to it.
+Flow- and context-insensitive; fields are told apart by object and name.
 
 Widening: a variable that could hold more than `WIDEST` objects holds "anything". It hands on no more than it already has, and all that
 reaches it is given up as open (see `openness`), so that no conclusion rests on what is missing.
@@ -84,7 +84,7 @@ class Solver:
 
     def copy(self, source: int, target: int) -> None:
         """Whatever `source` holds, `target` may hold."""
-        if source == target or source == NOTHING or target == NOTHING or (source, target) in self._edges:
+        if source in (target, NOTHING) or target == NOTHING or (source, target) in self._edges:
             return
         self._edges.add((source, target))
         self._copies[source].append(target)

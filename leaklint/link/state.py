@@ -36,8 +36,8 @@ class CallRecord:
 
 @dataclass(slots=True, eq=False)
 class LibraryCall:
-    """A modelled operation called at a place. `subject` is the object that a method is bound to; `formals` holds the variables given
-    for each parameter name; `entries` collects the project functions, coroutines and operations that it runs; `made` the resource it gave."""
+    """A modelled operation called at a place. `subject` is the object that a method is bound to; `formals` holds the variables given for
+    each parameter name; `entries` collects the project functions, coroutines and operations that it runs; `made` the resource it gave."""
 
     record: CallRecord
     name: str

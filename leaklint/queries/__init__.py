@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from leaklint.finding import Leak
 from leaklint.graph import Graph
-from leaklint.queries.query import NoOptions, Query
 from leaklint.queries.closing import closed_by_receiver
 from leaklint.queries.copied import copied
 from leaklint.queries.counting import miscounted
@@ -17,6 +16,7 @@ from leaklint.queries.dropped import dropped
 from leaklint.queries.endless import endless_receiver
 from leaklint.queries.outlived import outlived
 from leaklint.queries.pending import left_pending
+from leaklint.queries.query import NoOptions, Query
 from leaklint.queries.timers import rearming_timer, unstopped_timer
 from leaklint.queries.unmatched import Options as Side
 from leaklint.queries.unmatched import unmatched

@@ -9,7 +9,7 @@ from leaklint.catalog.grammar import Does, Gives, Kind
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
-from leaklint.link.program import Unit
+from leaklint.link.units import Unit
 from leaklint.paths import handler_names
 from leaklint.queries.query import NoOptions
 from leaklint.queries.stopping import stopped
@@ -33,7 +33,9 @@ def closed_by_receiver(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             sending = {r.entry for a in channel.sends for r in graph.runners(a.function)}
             if not closers <= receivers or closers & sending or not senders:
                 continue
-            left = [(a, r.unit) for a, r in senders if r.unit is not None and stopped(graph, r.unit) is None and not _handled(graph, a, r.unit)]
+            left = [
+                (a, r.unit) for a, r in senders if r.unit is not None and stopped(graph, r.unit) is None and not _handled(graph, a, r.unit)
+            ]
             if left and not _is_over(graph, close, left[0][1]):
                 yield _leak(graph, channel, close, *left[0])
 

@@ -11,9 +11,9 @@ from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.footprint import footprint
-from leaklint.link.program import Unit
 from leaklint.link.scopes import blocks, subexpressions, walk
 from leaklint.link.sizes import length
+from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Site
 from leaklint.queries.growing import only_grows
 from leaklint.queries.query import NoOptions

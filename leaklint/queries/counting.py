@@ -76,7 +76,11 @@ def _times(graph: Graph, channel: Channel, function: FunctionId, site: int, home
     """How often a site of a function runs in one run of a home function of the channel."""
     program = graph.program
     place = program.place(function, site)
-    if place is None or depth > 5 or any(isinstance(e.stmt, ir.Branch | ir.Match | ir.Try) and _is_conditional(e.stmt, e.block) for e in place.around):
+    if (
+        place is None
+        or depth > 5
+        or any(isinstance(e.stmt, ir.Branch | ir.Match | ir.Try) and _is_conditional(e.stmt, e.block) for e in place.around)
+    ):
         return None
     count = 1
     for loop in place.loops:

@@ -10,9 +10,9 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, UnitKind
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
-from leaklint.link.program import Unit
 from leaklint.link.scopes import parts, subexpressions, walk
 from leaklint.link.state import CallRecord, LibraryCall
+from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Resource, Site
 from leaklint.paths import Node
 from leaklint.queries.query import NoOptions

@@ -8,7 +8,7 @@ from leaklint.catalog.grammar import Kind, Waits
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
-from leaklint.link.program import Unit
+from leaklint.link.units import Unit
 from leaklint.queries.flags import Stop, exits, silent_stop, stop_step, turns
 from leaklint.queries.query import NoOptions
 from leaklint.queries.stopping import pile_up, units_only

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
+from leaklint.catalog.grammar import UnitKind, Waits
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Channel, Graph, Runner
 from leaklint.link.actions import Action
-from leaklint.link.program import Unit
 from leaklint.link.scopes import expressions, subexpressions, walk
-from leaklint.link.values import FunctionId, Site
-from leaklint.paths import Edge, Exit, Node
+from leaklint.link.values import FunctionId
+from leaklint.paths import Edge, Node
 from leaklint.queries.query import NoOptions
+from leaklint.queries.rescue import Rescue, in_group
 from leaklint.queries.sentinels import ENDINGS, data_names, is_end_of_data, is_stop_flag
 from leaklint.queries.stopping import can_be_stopped
 from leaklint.queries.wording import grows, kind_of
@@ -86,7 +86,9 @@ def _iterations(graph: Graph, generator: FunctionId, receive: Action) -> Iterato
     """The loops of other functions over what the generator yields."""
     for record in graph.program.calls_of(generator):
         for stmt in walk(graph.program.node(record.function).body):
-            if isinstance(stmt, ir.For) and any(isinstance(e, ir.Call) and e.site == record.site.number for e in subexpressions(stmt.iterable)):
+            if isinstance(stmt, ir.For) and any(
+                isinstance(e, ir.Call) and e.site == record.site.number for e in subexpressions(stmt.iterable)
+            ):
                 yield Consumption(record.function, stmt.site, stmt, receive)
 
 
@@ -110,11 +112,11 @@ def _judge(graph: Graph, channel: Channel, consumption: Consumption, sends: list
             producers = [r for r in producers if r.kind is not UnitKind.ANYONE]
         if not producers or not _sends_much(graph, channel, send, producers[0]):
             continue
-        rescue = _Rescue(graph, channel, producers)
+        rescue = Rescue(graph, channel, producers)
         for departure in (*_departures(graph, channel, consumption), *_failures(graph, consumption, rescue)):
             if departure.edge is Edge.RAISE and _shares_a_group(graph, producers):
                 continue
-            if departure.function is None and rescue.precedes(consumption, departure):
+            if departure.function is None and rescue.precedes(consumption.function, consumption.site, departure.node):
                 continue
             if rescue.is_missed(departure.function or consumption.function, departure.target, departure.edge, frozenset(), 0):
                 return _leak(graph, channel, consumption, send, producers[0], departure)
@@ -154,11 +156,6 @@ def _shares_a_group(graph: Graph, producers: list[Runner]) -> bool:
     return all(r.unit is not None and in_group(graph, r.unit) for r in producers)
 
 
-def in_group(graph: Graph, unit: Unit) -> bool:
-    """Whether the unit is started in a task group."""
-    return bool(unit.spawns) and all(s.subject is not None and graph.program.kind(s.subject) is Kind.GROUP for s in unit.spawns)
-
-
 def _departures(graph: Graph, channel: Channel, consumption: Consumption) -> list[Departure]:
     """The ways out of the loop: the explicit ones first, then the calls in it that may raise."""
     loop = consumption.loop
@@ -176,7 +173,12 @@ def _departures(graph: Graph, channel: Channel, consumption: Consumption) -> lis
                 explicit = edge is (Edge.RAISE if isinstance(node.stmt, ir.Raise) else Edge.NEXT)
                 if explicit and not is_end_of_data(graph, channel, consumption.function, loop, node.stmt, received):
                     found.append(Departure(at, edge, node, target, True))
-            elif edge is Edge.FALSE and node.stmt is loop and isinstance(loop, ir.While) and is_stop_flag(graph, consumption.function, loop.test):
+            elif (
+                edge is Edge.FALSE
+                and node.stmt is loop
+                and isinstance(loop, ir.While)
+                and is_stop_flag(graph, consumption.function, loop.test)
+            ):
                 found.append(Departure(at, edge, node, target, True))
             elif edge is Edge.RAISE and node.kind in ("stmt", "test", "enter"):
                 raising = _raising_call(graph, consumption, node)
@@ -185,7 +187,7 @@ def _departures(graph: Graph, channel: Channel, consumption: Consumption) -> lis
     return sorted(found, key=lambda d: (not d.explicit, d.at.line, d.at.column))
 
 
-def _failures(graph: Graph, consumption: Consumption, rescue: _Rescue) -> Iterator[Departure]:
+def _failures(graph: Graph, consumption: Consumption, rescue: Rescue) -> Iterator[Departure]:
     """A consumer that fails before it begins: the handler of an exception that leaves the unit's entry."""
     for runner in graph.runners(consumption.function):
         if runner.unit is None:
@@ -208,155 +210,11 @@ def _raising_call(graph: Graph, consumption: Consumption, node: Node) -> ir.Span
     raising = graph.program.raising
     for part in node.parts:
         for expression in subexpressions(part):
-            if isinstance(expression, ir.Call) and expression.site != consumption.site:
-                if raising.of_call(consumption.function, expression) - ENDINGS:
-                    return expression.at
+            if not isinstance(expression, ir.Call) or expression.site == consumption.site:
+                continue
+            if raising.of_call(consumption.function, expression) - ENDINGS:
+                return expression.at
     return None
-
-
-class _Rescue:
-    """What frees the producer after the consumer has left."""
-
-    def __init__(self, graph: Graph, channel: Channel, producers: list[Runner]) -> None:
-        self.graph = graph
-        self.tasks = all(r.unit is not None and r.unit.kind is UnitKind.TASK for r in producers)
-        program = graph.program
-        handles = {o for r in producers if r.unit is not None for o in r.unit.handle}
-        groups = {s.subject for r in producers if r.unit is not None for s in r.unit.spawns if s.subject is not None}
-        watched = self._watched(producers)
-        self.sites: set[Site] = set()
-        functions: set[FunctionId] = set()
-        for action in program.actions:
-            frees = (
-                (action.does is Does.CANCEL and action.subjects & (handles | groups))
-                or (action.does in (Does.CLOSE, Does.RECEIVE) and action.subjects & channel.objects)
-                or (action.does is Does.SIGNAL and action.subjects & watched)
-                or (action.call.operation.ends_tasks and self.tasks)
-            )
-            if frees:
-                self.sites.add(action.site)
-                functions.add(action.function)
-        self.functions = self._upwards(functions)
-        self.makers = self._upwards({channel.made[0]}) if channel.made[0].index else frozenset()
-
-    def _watched(self, producers: list[Runner]) -> frozenset[int]:
-        """The events that the producers look at or wait for."""
-        program = self.graph.program
-        functions = program.reached([r.entry for r in producers])
-        looks = (a for a in program.actions if a.function in functions and a.does in (Does.OBSERVE, Does.WAIT))
-        return frozenset(o for a in looks for o in a.subjects if program.kind(o) in (Kind.EVENT, Kind.CONDITION, Kind.FUTURE))
-
-    def _upwards(self, functions: set[FunctionId]) -> frozenset[FunctionId]:
-        found, todo = set(functions), list(functions)
-        while todo:
-            for caller in self.graph.program.callers.get(todo.pop(), frozenset()) - found:
-                found.add(caller)
-                todo.append(caller)
-        return frozenset(found)
-
-    def _frees(self, function: FunctionId, node: Node) -> bool:
-        for number in node.sites():
-            site = Site(function.module, number)
-            if site in self.sites:
-                return True
-            if self.graph.program.state.callees.get(site, set()) & self.functions:
-                return True
-            if any(set(self.graph.program.entries(a.call)) & self.functions for a in self.graph.program.at(site) if a.does is not Does.SPAWN):
-                return True
-        return False
-
-    def is_missed(self, function: FunctionId, start: Node, edge: Edge, seen: frozenset[FunctionId], depth: int) -> bool:
-        """Whether a way from here ends the unit, or returns to code out of sight, without freeing the producer."""
-        program = self.graph.program
-        if depth > _FARTHEST or function in seen:
-            return False
-        for end in self._ends(function, start):
-            if end is None:
-                return True
-            if function.index == 0:
-                if not self.tasks:
-                    return True
-                continue
-            if function in program.entered_by:
-                if end is Exit.RAISE and all(in_group(self.graph, unit) for unit in program.entered_by[function]):
-                    continue  # the failure cancels the group, and with it whoever waits in its body
-                return True
-            callers = sorted(program.callers.get(function, frozenset()))
-            if not callers or function in program.openness.callable:
-                return True
-            for caller in callers:
-                for number in self.graph.calls_to(caller, function):
-                    for node in self.graph.paths(caller).of(number):
-                        if Site(caller.module, number) in self.sites:
-                            # The end of the program cancels it; but what leaves it behind before that is at fault.
-                            if depth:
-                                return True
-                            continue
-                        for way, target in node.successors:
-                            if _continues(way, end) and self.is_missed(caller, target, way, seen | {function}, depth + 1):
-                                return True
-        return False
-
-    def precedes(self, consumption: Consumption, departure: Departure) -> bool:
-        """Whether the producer is always freed between the receive and the departure."""
-        paths = self.graph.paths(consumption.function)
-        todo = [target for node in paths.of(consumption.site) for _, target in node.successors]
-        if any(departure.node is node for node in paths.of(consumption.site)):
-            return False
-        seen: set[int] = set()
-        while todo:
-            node = todo.pop()
-            if id(node) in seen:
-                continue
-            seen.add(id(node))
-            if node is departure.node:
-                return False
-            if not self._frees(consumption.function, node):
-                todo += [target for _, target in node.successors]
-        return True
-
-    def before(self, function: FunctionId) -> list[Node]:
-        """The nodes that a run of the function may reach before it frees anybody."""
-        seen: dict[int, Node] = {}
-        todo = [self.graph.paths(function).entry]
-        while todo:
-            node = todo.pop()
-            if id(node) in seen or self._frees(function, node):
-                continue
-            seen[id(node)] = node
-            todo += [target for _, target in node.successors]
-        return list(seen.values())
-
-    def _makes_another(self, function: FunctionId, node: Node) -> bool:
-        """Whether the node comes to the place that makes the channel: from there on it is another one, and this one is forgotten."""
-        callees = self.graph.program.state.callees
-        return any(callees.get(Site(function.module, number), set()) & self.makers for number in node.sites())
-
-    def _ends(self, function: FunctionId, start: Node) -> list[Exit | None]:
-        """How ways from here that free nobody end: at an exit of the function, or (None) where the channel is made anew."""
-        seen: set[int] = set()
-        found: list[Exit | None] = []
-        todo = [start]
-        while todo:
-            node = todo.pop()
-            if id(node) in seen:
-                continue
-            seen.add(id(node))
-            if node.exit_kind is not None:
-                if node.exit_kind is not Exit.CANCEL:
-                    found.append(node.exit_kind)
-                continue
-            if self._makes_another(function, node):
-                found.append(None)
-                continue
-            if self._frees(function, node):
-                continue
-            todo += [target for way, target in node.successors if way is not Edge.CANCEL]
-        return found
-
-
-def _continues(way: Edge, end: Exit) -> bool:
-    return (way is Edge.RAISE) == (end is Exit.RAISE) and way is not Edge.CANCEL
 
 
 def _leak(graph: Graph, channel: Channel, consumption: Consumption, send: Action, producer: Runner, departure: Departure) -> Leak:
@@ -367,7 +225,9 @@ def _leak(graph: Graph, channel: Channel, consumption: Consumption, send: Action
     size = "unbuffered" if channel.capacity == 0 else f"bounded to {channel.capacity}" if (channel.capacity or 0) > 0 else "bounded"
     trace: list[Step] = [graph.step(*channel.made, f"`{channel.name}` is made here, {size}")]
     if unit is not None:
-        trace.append(graph.step(source, unit.spawns[0].record.at, f"its producer `{name}` starts here and nothing cancels it on the way below"))
+        trace.append(
+            graph.step(source, unit.spawns[0].record.at, f"its producer `{name}` starts here and nothing cancels it on the way below")
+        )
     leaves = "the only consumer leaves here" if departure.explicit else "this may raise: the only consumer leaves"
     where = departure.function or consumption.function
     trace.append(graph.step(where, departure.at, leaves))

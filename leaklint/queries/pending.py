@@ -11,8 +11,8 @@ from leaklint.catalog.grammar import Does, Kind, Waits
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.program import Unit
 from leaklint.link.scopes import walk
+from leaklint.link.units import Unit
 from leaklint.link.values import Coroutine, FunctionId, Site
 from leaklint.paths import Edge, Exit, Node
 from leaklint.queries.query import NoOptions

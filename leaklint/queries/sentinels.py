@@ -10,7 +10,12 @@ from leaklint.link.scopes import blocks, subexpressions, target_names, walk
 from leaklint.link.values import FunctionId
 from leaklint.paths import handler_names
 
-ENDINGS = frozenset({"QueueShutDown", "ShutDown", "QueueEmpty", "Empty", "CancelledError", "EndOfStream", "EOFError", "StopAsyncIteration", "StopIteration", "TimeoutError", "ClosedResourceError", "Closed", "KeyboardInterrupt"})  # fmt: skip
+ENDINGS = frozenset(
+    {
+        "QueueShutDown", "ShutDown", "QueueEmpty", "Empty", "CancelledError", "EndOfStream", "EOFError", "StopAsyncIteration",
+        "StopIteration", "TimeoutError", "ClosedResourceError", "Closed", "KeyboardInterrupt",
+    }
+)  # fmt: skip
 """Exceptions by which a channel, a poll or a stop says that there is no more."""
 
 
@@ -40,7 +45,12 @@ def data_names(loop: ir.While | ir.For, site: int) -> tuple[frozenset[str], froz
 
 
 def is_end_of_data(
-    graph: Graph, channel: Channel, function: FunctionId, loop: ir.While | ir.For, leaving: ir.Stmt, names: tuple[frozenset[str], frozenset[str]]
+    graph: Graph,
+    channel: Channel,
+    function: FunctionId,
+    loop: ir.While | ir.For,
+    leaving: ir.Stmt,
+    names: tuple[frozenset[str], frozenset[str]],
 ) -> bool:
     """Whether a `break`, `return` or `raise` of the loop follows from a sentinel, a stop flag or the end of the channel."""
     received, assigned = names
@@ -56,12 +66,10 @@ def is_end_of_data(
                 words = {e.id for e in subexpressions(test) if isinstance(e, ir.Name)}
                 if not words & assigned:  # a flag; or a count, a deadline: whoever keeps it knows
                     return not is_stop_flag(graph, function, test)
-                if words & received and _is_sentinel(channel, test, received):
-                    return True
-                return False
+                return bool(words & received and _is_sentinel(channel, test, received))
             case ir.Match(cases=cases), ir.Case() as case:
                 return any(_sent(channel, test) for test in case.tests) or not cases
-            case (ir.While() | ir.For()), _:
+            case ((ir.While() | ir.For()), _):
                 return True  # leaving after an inner loop: its own business
             case _:
                 pass

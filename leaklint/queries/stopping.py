@@ -6,8 +6,8 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.finding import Growth
 from leaklint.graph import Graph, Runner
-from leaklint.link.program import Unit
 from leaklint.link.state import LibraryCall
+from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 from leaklint.paths import is_endless
 

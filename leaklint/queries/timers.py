@@ -8,8 +8,8 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
-from leaklint.link.program import Unit
 from leaklint.link.state import LibraryCall
+from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, FunctionValue, Instance, Method, Site
 from leaklint.paths import Edge, Exit, Node
 from leaklint.queries.query import NoOptions

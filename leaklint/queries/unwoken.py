@@ -9,7 +9,7 @@ from leaklint.catalog.grammar import Does, Kind, Waits
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.program import Unit
+from leaklint.link.units import Unit
 from leaklint.link.values import Resource
 from leaklint.paths import is_endless
 from leaklint.queries.flags import Flag, Stop, exits, silent_stop, stop_step, turns

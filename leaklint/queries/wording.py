@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leaklint.finding import Growth
 from leaklint.graph import Graph
-from leaklint.link.program import Unit
+from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 
 

@@ -54,6 +54,11 @@ def rows(line: str, count: int) -> str:
     return "".join(line.format(n, n + 1) for n in range(count))
 
 
+def calls(count: int) -> str:
+    """Functions that hand a lock on from one to the next."""
+    return START + rows("def f{0}(x): return f{1}(x)\n", count) + f"def f{count}(x): x.acquire()\nf0(threading.Lock())\n"
+
+
 PROGRAMS = {
     "if": nested("if x:", "lock.acquire()"),
     "if and else": nested("if x:", "lock.acquire()", "else: x.append(1)"),
@@ -71,7 +76,7 @@ PROGRAMS = {
     "calls in a row": HEAD + "    x" + ".next()" * 90 + "\n    lock.acquire()\nf(1)\n",
     "calls in calls": HEAD + "    " + "x(" * 150 + "lock.acquire()" + ")" * 150 + "\nf(1)\n",
     "a chain of names": START + "x0 = threading.Lock()\n" + rows("x{1} = x{0}\n", 400) + "x400.acquire()\n",
-    "a chain of calls": START + rows("def f{0}(x): return f{1}(x)\n", 300) + "def f300(x): x.acquire()\nf0(threading.Lock())\n",
+    "a chain of calls": calls(100),
     "a chain of classes": START + "class C0: lock = threading.Lock()\n" + rows("class C{1}(C{0}): pass\n", 200) + "C200().lock.acquire()\n",
 }  # fmt: skip
 
@@ -98,7 +103,7 @@ def _options(kind: type[NoOptions], given: dict[str, bool | int | str | tuple[st
 
 @pytest.mark.xfail(raises=RecursionError, strict=True, reason="what a call may raise is followed by recursion, a few frames for each call")
 def test_calls_can_be_followed_from_their_first() -> None:
-    (module,) = modules({"program.py": PROGRAMS["a chain of calls"]})
+    (module,) = modules({"program.py": calls(300)})
     with usual_stack():
         graph = build(link([module], models()))
         assert graph.paths(min(graph.program.live)).nodes
