@@ -297,6 +297,10 @@ class Program:
             return bool(held) and all(isinstance(self.value(o), ContainerMethod) for o in held)
         return all(is_inert(self.state, name) for name in names)
 
+    def called(self, site: Site) -> frozenset[int]:
+        """The objects that a call may call."""
+        return self.holds(self._callee.get(site, NOTHING))
+
     def arguments(self, site: Site) -> list[int]:
         """The variables of what a call is given."""
         return [actual.variable for record in self._records.get(site, ()) for actual in record.actuals]

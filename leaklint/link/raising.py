@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from leaklint import ir
@@ -33,28 +34,59 @@ class Raising:
 
     def of(self, function: FunctionId) -> frozenset[str]:
         """The names of the exceptions that may leave the function; a recursive call adds nothing."""
-        found = self._known.get(function)
-        if found is None:
-            self._known[function] = frozenset()
-            node = self.program.node(function)
-            found = self._known[function] = frozenset(self._block(node.body, function, frozenset()))
+        if function not in self._known:
+            for one in self._callees_first(function):
+                body = self.program.node(one).body
+                self._known[one] = frozenset()
+                self._known[one] = frozenset(self._block(body, one, frozenset()))
+        return self._known[function]
+
+    def _callees_first(self, function: FunctionId) -> list[FunctionId]:
+        """The function and what it may call, directly or not, that is not known yet, callees before callers."""
+        found: list[FunctionId] = []
+        seen = {function}
+        todo = [(function, iter(sorted(self._callees.get(function, ()))))]
+        while todo:
+            one, callees = todo[-1]
+            for callee in callees:
+                if callee not in seen and callee not in self._known:
+                    seen.add(callee)
+                    todo.append((callee, iter(sorted(self._callees.get(callee, ())))))
+                    break
+            else:
+                todo.pop()
+                found.append(one)
+        return found
+
+    @cached_property
+    def _callees(self) -> dict[FunctionId, set[FunctionId]]:
+        state = self.program.state
+        found: dict[FunctionId, set[FunctionId]] = {}
+        for record in state.calls:
+            found.setdefault(record.function, set()).update(state.callees.get(record.site, ()))
+        for call in state.library.values():
+            found.setdefault(call.record.function, set()).update(self.program.entries(call))
         return found
 
     def of_call(self, function: FunctionId, call: ir.Call) -> frozenset[str]:
         """What a call in the function may raise."""
+        self.of(function)
+        return self._of_call(function, call)
+
+    def _of_call(self, function: FunctionId, call: ir.Call) -> frozenset[str]:
         site = Site(function.module, call.site)
         program = self.program
         callees = program.state.callees.get(site, set())
         actions = program.at(site)
         found: set[str] = set()
         for callee in callees:
-            found |= self.of(callee)
+            found |= self._known.get(callee, frozenset())
         for action in actions:
             waits = action.waits is not None
             names = {name.rpartition(".")[2] for name in action.call.operation.raises}
             found |= names - _IMMEDIATE if waits else names
             if action.does not in _QUIET:
-                found |= {n for entry in program.entries(action.call) for n in self.of(entry)}
+                found |= {n for entry in program.entries(action.call) for n in self._known.get(entry, frozenset())}
         if not callees and not actions and not program.is_inert(site) and not program.makes_plainly(site) and not _is_plain(call):
             found.add(ANY)
         return frozenset(found)
@@ -70,7 +102,7 @@ class Raising:
         for expression in expressions(stmt):
             for part in subexpressions(expression):
                 if isinstance(part, ir.Call) and not (isinstance(stmt, ir.Raise) and part is stmt.exception):
-                    found |= self.of_call(function, part)
+                    found |= self._of_call(function, part)
         match stmt:
             case ir.Raise(exception=None):
                 return found | caught

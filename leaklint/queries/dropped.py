@@ -13,7 +13,7 @@ from leaklint.graph import Graph
 from leaklint.link.scopes import parts, subexpressions, walk
 from leaklint.link.state import CallRecord, LibraryCall
 from leaklint.link.units import Unit
-from leaklint.link.values import FunctionId, Resource, Site
+from leaklint.link.values import FunctionId, Library, Resource, Site
 from leaklint.paths import Node
 from leaklint.queries.query import NoOptions
 from leaklint.queries.ways import agrees
@@ -239,7 +239,7 @@ class _Custody:
     def _given(self, task: ir.Expr, call: ir.Call) -> Fate:
         """The fate of a task that is an argument of a call."""
         program, site = self.graph.program, Site(self.function.module, call.site)
-        if site in program.state.unknown_calls and program.is_inert(site):
+        if program.is_inert(site) and all(isinstance(program.value(o), Library) for o in program.called(site)):
             return Fate.DROPPED
         callees = program.state.callees.get(site, set())
         if len(callees) != 1 or program.at(site) or self.depth >= _FARTHEST:

@@ -101,7 +101,6 @@ def _options(kind: type[NoOptions], given: dict[str, bool | int | str | tuple[st
     return msgspec.convert(given, kind)
 
 
-@pytest.mark.xfail(raises=RecursionError, strict=True, reason="what a call may raise is followed by recursion, a few frames for each call")
 def test_calls_can_be_followed_from_their_first() -> None:
     (module,) = modules({"program.py": calls(300)})
     with usual_stack():
