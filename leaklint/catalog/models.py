@@ -159,7 +159,7 @@ def _ancestor(place: Place, like: object, tables: ModelTables, types: dict[str, 
     if name not in tables.types:
         raise place.error(expected(f"no model describes the type {name!r}", name, tables.types))
     if name in below:
-        raise place.error(f"a cycle: {' is like '.join((*below[below.index(name):], name))}")
+        raise place.error(f"a cycle: {' is like '.join((*below[below.index(name) :], name))}")
     return _build_type(name, tables, types, below)
 
 

@@ -367,7 +367,9 @@ def _give(state: State, done: LibraryCall, what: str, part: str, subjects: int, 
             element = state.element(group)
             fields.awaited(state, CallRecord(record.function, record.site, record.at, subjects, (), element, by=done), element)
         case Gives.ELEMENT:
-            solver.watch(subjects, lambda obj: solver.copy(state.element(channel(state, obj)), target))
+            sources = done.formals.get(operation.subject, ()) if operation.subject is not None else [subjects]
+            for variable in sources:
+                solver.watch(variable, lambda obj: _element(state, obj, target))
         case Gives.NUMBERED | Gives.ZIPPED:
             outer = solver.allocate(target, Container(record.site.module, record.site.number, "tuples"))
             inner = solver.allocate(state.element(outer), Container(record.site.module, record.site.number, "tuple"))
@@ -376,6 +378,13 @@ def _give(state: State, done: LibraryCall, what: str, part: str, subjects: int, 
             pass
         case _:
             _make_result(state, done, what, part, target)
+
+
+def _element(state: State, obj: int, target: int) -> None:
+    """target ⊇ what was sent to the object, is in it, or what it yields."""
+    value = state.solver.objects[obj]
+    source = state.yields(value.function) if isinstance(value, Generator) else state.element(channel(state, obj))
+    state.solver.copy(source, target)
 
 
 def _make_result(state: State, done: LibraryCall, what: str, part: str, target: int) -> None:

@@ -29,8 +29,9 @@ def unmatched(graph: Graph, options: Options) -> Iterator[Leak]:
             waiting = _overfull(graph, channel)
         elif options.side == "send" and channel.bounded:
             waiting = too_early(graph, channel)
-        elif options.side == "receive" and not channel.sends and not _closed_by_sender(graph, channel):
+        elif options.side == "receive" and not channel.sends:
             waiting = [a for a in channel.receives if a.waits is Waits.WHILE_EMPTY and graph.program.blocks(a)]
+            waiting = [a for a in waiting if not _is_closed(graph, channel, a)]
         else:
             continue
         for action in waiting:
@@ -41,10 +42,11 @@ def unmatched(graph: Graph, options: Options) -> Iterator[Leak]:
                 break
 
 
-def _closed_by_sender(graph: Graph, channel: Channel) -> bool:
-    """Whether somebody closes the channel: the sending side, or another function the end that is received from."""
-    receiving = {a.function for a in channel.receives}
-    return any(graph.program.kind(o) is not Kind.RECEIVER or a.function not in receiving for a in channel.closes for o in a.subjects)
+def _is_closed(graph: Graph, channel: Channel, receive: Action) -> bool:
+    """Whether somebody may end the wait by closing: anybody but the receiver itself, who leaves a `with` block around the wait."""
+    others = (a for a in channel.closes if a.method != "__exit__" or a.function != receive.function)
+    own = (a for a in channel.closes if a.method == "__exit__" and a.function == receive.function)
+    return any(True for _ in others) or any(graph.program.kind(o) is not Kind.RECEIVER for a in own for o in a.subjects)
 
 
 def _overfull(graph: Graph, channel: Channel) -> list[Action]:

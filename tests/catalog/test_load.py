@@ -191,8 +191,8 @@ def test_a_broken_model_is_told_in_one_line(models: dict[str, object], message: 
     ("right", "wrong", "message"),
     [
         ("+++\ncode", "code", "card: must begin with TOML front matter between two `+++` lines"),
-        ('on = true', "on = yes", "front matter: not valid TOML: Invalid value (at line 5, column 6)"),
-        ('on = true', 'on = "yes"', "front matter: on: expected `bool`, got `str`"),
+        ("on = true", "on = yes", "front matter: not valid TOML: Invalid value (at line 5, column 6)"),
+        ("on = true", 'on = "yes"', "front matter: on: expected `bool`, got `str`"),
         ("says =", "say =", "front matter: say: unknown key; did you mean 'says'?"),
         ('query = "unreleased"\n', "", "front matter: object missing required field `query`"),
         ('family = "resources"', 'family = "resource"', "front matter: family: unknown value 'resource'; did you mean 'resources'?"),
@@ -243,9 +243,7 @@ def test_a_model_file_that_is_no_toml(tmp_path: Path) -> None:
 def test_no_shipped_table_hides_another() -> None:
     """Across our own files each name is described, or is an alias, once."""
     names = [
-        name
-        for path in sorted(rules_folder().glob("models/*.toml"))
-        for name in names_of(tomllib.loads(path.read_text(encoding="utf-8")))
+        name for path in sorted(rules_folder().glob("models/*.toml")) for name in names_of(tomllib.loads(path.read_text(encoding="utf-8")))
     ]
     assert [name for name, count in Counter(names).items() if count > 1] == []
 
