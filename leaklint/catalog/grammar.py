@@ -106,6 +106,7 @@ class Makes(StrEnum):
     CONTEXT_MANAGER = "context-manager"  # decorator: of a generator
     PROPERTY = "property"  # decorator: of a method
     SAME = "same"  # decorator: calls go to the decorated function
+    CONTAINER = "container"  # holds the elements of what it is given, or what `runs` makes
 
 
 class Gives(StrEnum):
@@ -158,6 +159,7 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab")
     ends_tasks  true: when it returns, every task started in it has been cancelled (asyncio.run).
     is_async  the call gives an awaitable; the operation happens when it is awaited.
     raises    the exceptions, by dotted name, that end a wait on a closed or empty channel.
+    gives_up  those by which it gives up when it does not wait, or no longer (`queue.Full`).
     since     the first version of the library (the Python version for the standard library) that has it.
     """
 
@@ -185,6 +187,7 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab")
     ends_tasks: bool = False
     is_async: bool = False
     raises: tuple[str, ...] = ()
+    gives_up: tuple[str, ...] = ()
     since: str | None = None
 
 

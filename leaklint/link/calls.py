@@ -153,13 +153,13 @@ def field_names(state: State, cls: ClassId) -> list[str]:
 
 
 def _library(state: State, record: CallRecord, name: str) -> None:
-    if name in containers.CONSTRUCTORS:
-        containers.construct(state, record, name)
     operation = state.models.functions.get(name)
+    if operation is not None and operation.makes is Makes.CONTAINER:
+        containers.construct(state, record, operation)
+        if operation.does is Does.MAKE:
+            return
     if operation is not None:
         operate(state, record, name, operation, None)
-        return
-    if name in containers.CONSTRUCTORS:
         return
     model = state.models.types.get(name)
     if model is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leaklint.catalog.grammar import Operation
 from leaklint.link import calls
 from leaklint.link.state import CallRecord, State
 from leaklint.link.values import Container, Generator
@@ -14,16 +15,9 @@ _GIVES_ALL = frozenset({"values", "keys", "copy", "union", "difference", "inters
 
 METHODS = frozenset({*_ADDS, *_ADDS_ALL, *_GIVES_ONE, *_GIVES_ALL, "items", "popitem", "remove", "discard", "clear"})
 
-CONSTRUCTORS = frozenset(
-    {
-        "list", "dict", "set", "frozenset", "tuple", "collections.deque", "collections.defaultdict", "collections.OrderedDict",
-        "collections.Counter", "collections.ChainMap", "weakref.WeakSet", "weakref.WeakValueDictionary", "weakref.WeakKeyDictionary",
-    }
-)  # fmt: skip
 
-
-def construct(state: State, record: CallRecord, name: str) -> None:
-    """A container made by a call: empty, or with the elements of what it is given; a `defaultdict` with what its factory makes."""
+def construct(state: State, record: CallRecord, operation: Operation) -> None:
+    """A container made by a call: empty, with the elements of what it is given, or with what a factory makes (`defaultdict`)."""
     solver = state.solver
     container = solver.allocate(record.result, Container(record.site.module, record.site.number, "made"))
     element = state.element(container)
@@ -32,7 +26,7 @@ def construct(state: State, record: CallRecord, name: str) -> None:
             solver.copy(actual.variable, element)
         else:
             solver.watch(actual.variable, lambda obj: _pour(state, obj, element))
-    if name == "collections.defaultdict" and record.actuals:
+    if operation.runs is not None and record.actuals:
         factory = record.actuals[0].variable
         calls.call(state, CallRecord(record.function, record.site, record.at, factory, (), element))
 

@@ -21,8 +21,6 @@ _PLAIN = frozenset({*dir(str), *dir(list), *dir(dict), *dir(set)}) - {
     "index", "rindex", "remove", "pop", "popitem", "encode", "format", "format_map", "copy", "get", "update", "clear", "__init__"
 }  # fmt: skip
 """Methods of built-in types that do not raise on sound arguments; left out are those whose names other classes use for real work."""
-_IMMEDIATE = frozenset({"QueueFull", "Full", "QueueEmpty", "Empty", "WouldBlock"})
-"""Raised only by operations that do not wait."""
 
 
 class Raising:
@@ -82,9 +80,9 @@ class Raising:
         for callee in callees:
             found |= self._known.get(callee, frozenset())
         for action in actions:
-            waits = action.waits is not None
-            names = {name.rpartition(".")[2] for name in action.call.operation.raises}
-            found |= names - _IMMEDIATE if waits else names
+            operation = action.call.operation
+            stays = action.waits is not None and not action.bounded
+            found |= {name.rpartition(".")[2] for name in (operation.raises if stays else operation.raises + operation.gives_up)}
             if action.does not in _QUIET:
                 found |= {n for entry in program.entries(action.call) for n in self._known.get(entry, frozenset())}
         if not callees and not actions and not program.is_inert(site) and not program.makes_plainly(site) and not _is_plain(call):

@@ -44,7 +44,7 @@ def _handled(graph: Graph, send: Action, unit: Unit) -> bool:
     """Whether the send stands in a `try` that knows of the close, or a caller of its function does, so that the unit ends in order."""
     place = graph.program.place(send.function, send.site.number)
     around = place.around if place is not None else ()
-    names = {name.rpartition(".")[2] for name in send.call.operation.raises} - {"QueueFull", "Full"}
+    names = {name.rpartition(".")[2] for name in send.call.operation.raises}
     for enclosing in around:
         if isinstance(enclosing.stmt, ir.Try) and enclosing.block == "body":
             for handler in enclosing.stmt.handlers:

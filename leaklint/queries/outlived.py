@@ -15,7 +15,7 @@ from leaklint.link.values import FunctionId
 from leaklint.paths import Edge, Node
 from leaklint.queries.query import NoOptions
 from leaklint.queries.rescue import Rescue, in_group
-from leaklint.queries.sentinels import ENDINGS, data_names, is_end_of_data, is_stop_flag
+from leaklint.queries.sentinels import data_names, endings, is_end_of_data, is_stop_flag
 from leaklint.queries.stopping import can_be_stopped
 from leaklint.queries.wording import grows, kind_of
 
@@ -113,7 +113,7 @@ def _judge(graph: Graph, channel: Channel, consumption: Consumption, sends: list
         if not producers or not _sends_much(graph, channel, send, producers[0]):
             continue
         rescue = Rescue(graph, channel, producers)
-        for departure in (*_departures(graph, channel, consumption), *_failures(graph, consumption, rescue)):
+        for departure in (*_departures(graph, channel, consumption, rescue.handles), *_failures(graph, consumption, rescue)):
             if departure.edge is Edge.RAISE and _shares_a_group(graph, producers):
                 continue
             if departure.function is None and rescue.precedes(consumption.function, consumption.site, departure.node):
@@ -156,7 +156,7 @@ def _shares_a_group(graph: Graph, producers: list[Runner]) -> bool:
     return all(r.unit is not None and in_group(graph, r.unit) for r in producers)
 
 
-def _departures(graph: Graph, channel: Channel, consumption: Consumption) -> list[Departure]:
+def _departures(graph: Graph, channel: Channel, consumption: Consumption, producers: frozenset[int]) -> list[Departure]:
     """The ways out of the loop: the explicit ones first, then the calls in it that may raise."""
     loop = consumption.loop
     inside = {id(s) for s in walk(loop.body)} | {id(loop)}
@@ -171,13 +171,13 @@ def _departures(graph: Graph, channel: Channel, consumption: Consumption) -> lis
                 continue
             if isinstance(node.stmt, ir.Jump | ir.Return | ir.Raise):
                 explicit = edge is (Edge.RAISE if isinstance(node.stmt, ir.Raise) else Edge.NEXT)
-                if explicit and not is_end_of_data(graph, channel, consumption.function, loop, node.stmt, received):
+                if explicit and not is_end_of_data(graph, channel, consumption.function, loop, node.stmt, received, producers):
                     found.append(Departure(at, edge, node, target, True))
             elif (
                 edge is Edge.FALSE
                 and node.stmt is loop
                 and isinstance(loop, ir.While)
-                and is_stop_flag(graph, consumption.function, loop.test)
+                and is_stop_flag(graph, consumption.function, loop.test, producers)
             ):
                 found.append(Departure(at, edge, node, target, True))
             elif edge is Edge.RAISE and node.kind in ("stmt", "test", "enter"):
@@ -212,7 +212,7 @@ def _raising_call(graph: Graph, consumption: Consumption, node: Node) -> ir.Span
         for expression in subexpressions(part):
             if not isinstance(expression, ir.Call) or expression.site == consumption.site:
                 continue
-            if raising.of_call(consumption.function, expression) - ENDINGS:
+            if raising.of_call(consumption.function, expression) - endings(graph.program.models):
                 return expression.at
     return None
 

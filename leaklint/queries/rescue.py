@@ -19,14 +19,14 @@ class Rescue:
         self.graph = graph
         self.tasks = all(r.unit is not None and r.unit.kind is UnitKind.TASK for r in producers)
         program = graph.program
-        handles = {o for r in producers if r.unit is not None for o in r.unit.handle}
+        self.handles = frozenset(o for r in producers if r.unit is not None for o in r.unit.handle)
         groups = {s.subject for r in producers if r.unit is not None for s in r.unit.spawns if s.subject is not None}
         watched = self._watched(producers)
         self.sites: set[Site] = set()
         functions: set[FunctionId] = set()
         for action in program.actions:
             frees = (
-                (action.does is Does.CANCEL and action.subjects & (handles | groups))
+                (action.does is Does.CANCEL and action.subjects & (self.handles | groups))
                 or (action.does in (Does.CLOSE, Does.RECEIVE) and action.subjects & channel.objects)
                 or (action.does is Does.SIGNAL and action.subjects & watched)
                 or (action.call.operation.ends_tasks and self.tasks)

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint import ir
+from leaklint.catalog.grammar import Does, Kind, Models
 from leaklint.graph import Channel, Graph
 from leaklint.link.scopes import blocks, subexpressions, target_names, walk
-from leaklint.link.values import FunctionId
+from leaklint.link.values import FunctionId, Site
 from leaklint.paths import handler_names
 
-ENDINGS = frozenset(
-    {
-        "QueueShutDown", "ShutDown", "QueueEmpty", "Empty", "CancelledError", "EndOfStream", "EOFError", "StopAsyncIteration",
-        "StopIteration", "TimeoutError", "ClosedResourceError", "Closed", "KeyboardInterrupt",
-    }
-)  # fmt: skip
-"""Exceptions by which a channel, a poll or a stop says that there is no more."""
+_FLAGS = frozenset({Kind.EVENT, Kind.TASK, Kind.FUTURE, Kind.THREAD})
+"""What a test may ask whether it is set or done."""
+_ENDINGS = frozenset({"CancelledError", "EOFError", "StopAsyncIteration", "StopIteration", "TimeoutError", "KeyboardInterrupt"})
+"""Exceptions of the language by which a stream, a poll or a stop says that there is no more."""
+
+
+def endings(models: Models) -> frozenset[str]:
+    """The exceptions, by their last words, by which a receive says that there is no more, or nothing yet."""
+    receives = (o for t in models.types.values() for o in t.methods.values() if o.does is Does.RECEIVE)
+    return _ENDINGS | {name.rpartition(".")[2] for o in receives for name in (*o.raises, *o.gives_up)}
 
 
 def data_names(loop: ir.While | ir.For, site: int) -> tuple[frozenset[str], frozenset[str]]:
@@ -51,6 +55,7 @@ def is_end_of_data(
     loop: ir.While | ir.For,
     leaving: ir.Stmt,
     names: tuple[frozenset[str], frozenset[str]],
+    producers: frozenset[int],
 ) -> bool:
     """Whether a `break`, `return` or `raise` of the loop follows from a sentinel, a stop flag or the end of the channel."""
     received, assigned = names
@@ -61,11 +66,11 @@ def is_end_of_data(
         match stmt, part:
             case ir.Try(), ir.Handler() as handler:
                 caught = set(handler_names(handler))
-                return bool(caught) and caught <= ENDINGS
+                return bool(caught) and caught <= endings(graph.program.models)
             case ir.Branch(test=test), _:
                 words = {e.id for e in subexpressions(test) if isinstance(e, ir.Name)}
                 if not words & assigned:  # a flag; or a count, a deadline: whoever keeps it knows
-                    return not is_stop_flag(graph, function, test)
+                    return not is_stop_flag(graph, function, test, producers)
                 return bool(words & received and _is_sentinel(channel, test, received))
             case ir.Match(cases=cases), ir.Case() as case:
                 return any(_sent(channel, test) for test in case.tests) or not cases
@@ -76,16 +81,19 @@ def is_end_of_data(
     return isinstance(leaving, ir.Raise) is False and _is_last(loop, leaving)
 
 
-def is_stop_flag(graph: Graph, function: FunctionId, test: ir.Expr) -> bool:
+def is_stop_flag(graph: Graph, function: FunctionId, test: ir.Expr, producers: frozenset[int]) -> bool:
     """Whether the test looks at nothing but a flag that somebody sets from outside: a boolean attribute, `is_set()` of an event, `done()`
-    of a task. A flag says that the consumer may go; it does not wake a producer that waits in a send."""
+    of a task. A flag says that the consumer may go; it does not wake a producer that waits in a send. Looking at the producers' own handles
+    (`producers`) is another matter: when they are done nobody waits."""
     match test:
         case ir.Operation(operator="not" | "and" | "or", operands=operands):
-            return all(is_stop_flag(graph, function, operand) for operand in operands)
+            return all(is_stop_flag(graph, function, operand, producers) for operand in operands)
         case ir.Attribute(base=ir.Name(id="self"), name=name):
             return graph.program.is_flag(name)
-        case ir.Call(function=ir.Attribute(name="is_set" | "done"), arguments=()):
-            return True
+        case ir.Call(site=site, arguments=()):
+            looks = graph.program.at(Site(function.module, site))
+            seen = {o for a in looks if a.does is Does.OBSERVE for o in a.subjects}
+            return not seen & producers and any(graph.program.kind(o) in _FLAGS for o in seen)
         case _:
             return False
 
