@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from leaklint.catalog.cards import template_fields
 from leaklint.catalog.grammar import Card, Family, Models
+from leaklint.collector import paused
 from leaklint.errors import LeaklintError
 from leaklint.finding import Confidence, Finding, Growth, Leak, TraceStep
 from leaklint.ir import Module, Span
@@ -19,7 +20,7 @@ CANNOT_PARSE = "LK001"
 CANNOT_PARSE_FACTS: dict[str, frozenset[str]] = {"default": frozenset({"reason"})}
 
 
-def queried(modules: Sequence[Module], models: Models, cards: Iterable[Card]) -> Iterator[Finding]:
+def queried(modules: Sequence[Module], models: Models, cards: Iterable[Card]) -> list[Finding]:
     """What the queries of the cards find in the program. Raises LeaklintError for a card that does not fit its query."""
     from leaklint.graph import build
     from leaklint.link import link
@@ -33,10 +34,11 @@ def queried(modules: Sequence[Module], models: Models, cards: Iterable[Card]) ->
             raise LeaklintError(f'{card.path}: query: there is no query "{card.query}"; {nearest(card.query, QUERIES, "queries")}')
         _check_templates(card, query.facts)
         plan.append((card, query, _options(card, query.options)))
-    graph = build(link([module for module in modules if module.summary.problem is None], models))
-    for card, query, options in plan:
-        for leak in query.run(graph, options):
-            yield _finding(card, leak)
+    sound = [module for module in modules if module.summary.problem is None]
+    with paused():
+        graph = build(link(sound, models))
+        found = [_finding(card, leak) for card, query, options in plan for leak in query.run(graph, options)]
+    return found
 
 
 def problems(modules: Iterable[Module], cards: Iterable[Card]) -> Iterator[Finding]:

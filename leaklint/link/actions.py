@@ -10,6 +10,9 @@ from leaklint.catalog.grammar import Does, Waits
 from leaklint.link.state import LibraryCall, State
 from leaklint.link.values import Container, FunctionId, Pending, Site
 
+_ON_THE_WHOLE = frozenset({Does.COPY, Does.VIEW, Does.OBSERVE, Does.MAKE, Does.BIND, Does.DECORATE, Does.RUN})
+"""Operations on a container as such, not on each of its elements."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Action:
@@ -49,17 +52,17 @@ def order(call: LibraryCall) -> tuple[Site, str, int]:
 
 
 def _subjects(state: State, call: LibraryCall) -> frozenset[int]:
+    """What the operation acts on: the objects themselves and, where it acts on each element of what it is given, what is in containers."""
     if call.operation.does is Does.MAKE and call.subject is not None:
         return frozenset({call.subject})
-    found: set[int] = set()
-    todo = [o for variable in call.formals.get("()subjects", ()) for o in state.solver.points[variable]]
+    found = {o for variable in call.formals.get("()subjects", ()) for o in state.solver.points[variable]}
+    if call.operation.does in _ON_THE_WHOLE:
+        return frozenset(found)
+    todo = [o for o in found if isinstance(state.solver.objects[o], Container)]
     while todo:
-        obj = todo.pop()
-        if obj in found:
-            continue
-        found.add(obj)
-        if isinstance(state.solver.objects[obj], Container):
-            todo += state.solver.held(state.solver.known(("element", obj)))
+        inside = state.solver.held(state.solver.known(("element", todo.pop()))) - found
+        found |= inside
+        todo += [o for o in inside if isinstance(state.solver.objects[o], Container)]
     return frozenset(found)
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ast
-import gc
 import re
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import libcst as cst
 
+from leaklint.collector import paused
 from leaklint.ir import Problem, Summary
 from leaklint.lower import nesting
 from leaklint.lower.statements import lower_tree
@@ -37,7 +35,7 @@ def parse(text: str) -> Summary | Problem:
 
 
 def _parse(text: str) -> Summary | Problem:
-    with _no_collection():
+    with paused():
         try:
             return lower_tree(cst.parse_module(text), text)
         except cst.ParserSyntaxError as error:
@@ -67,18 +65,6 @@ def _on_a_big_stack(text: str) -> Summary | Problem:
         threading.stack_size(size)
         sys.setrecursionlimit(limit)
     return results[0]
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """A tree has no cycles: collecting while it grows costs time and finds nothing."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 _GAVE_UP = re.compile(r"error at (\d+):")
