@@ -30,7 +30,7 @@ def _query(run: Callable[[Graph, Any], Iterator[Leak]], facts: str, options: typ
 
 QUERIES: dict[str, Query] = {
     "unmatched": _query(unmatched, "unit operation channel growth", Side),
-    "outlived": _query(outlived, "channel producer growth"),
+    "outlived": _query(outlived, "channel producer growth", caller="channel producer growth"),
     "closed-by-receiver": _query(closed_by_receiver, "consumer producer channel growth"),
     "miscounted": _query(miscounted, "channel capacity producer operation growth", starved="channel consumer operation growth"),
     "dropped": _query(dropped, "callee growth"),

@@ -235,5 +235,5 @@ def _leak(graph: Graph, channel: Channel, consumption: Consumption, send: Action
     return Leak(
         program.path(where.module), departure.at, graph.qualname(where),
         {"channel": channel.name, "producer": name, "growth": grows(graph, growth, kind_of(unit), source)},
-        Confidence.LIKELY, growth, tuple(trace),
+        Confidence.LIKELY, growth, tuple(trace), "default" if unit is not None else "caller",
     )  # fmt: skip
