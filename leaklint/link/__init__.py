@@ -20,6 +20,10 @@ def link(modules: Sequence[Module], models: Models) -> Program:
     for module in range(len(modules)):
         constrain(state, module)
     state.solver.solve()
+    for held, result, given in state.decorated:
+        if not state.solver.points[result]:  # a decorator out of sight: taken to give what it gets
+            state.solver.copy(held, given)
+    state.solver.solve()
     return Program(state, decide(state), tuple(actions(state)))
 
 

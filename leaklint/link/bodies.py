@@ -8,8 +8,9 @@ from leaklint import ir
 from leaklint.catalog.grammar import Kind
 from leaklint.link import calls, fields
 from leaklint.link.binding import variadic
-from leaklint.link.decorators import Binding, binding
+from leaklint.link.decorators import Binding, binding, is_transparent
 from leaklint.link.scopes import blocks, bound_names, expressions, scope_names
+from leaklint.link.solver import Watcher
 from leaklint.link.state import NOTHING, Actual, CallRecord, Load, State
 from leaklint.link.values import ClassId, ClassValue, Container, FunctionId, FunctionValue, Library, ModuleValue, Resource, Site, Super
 
@@ -242,19 +243,32 @@ class _Bodies:
                 held = self._value(parameter.default)
                 state.solver.copy(held, state.local(FunctionId(self.module, index), parameter.name))
         variable = self._variable(function.name)
-        if not function.decorators:
+        if not function.decorators or binding(function) is not Binding.PLAIN:
             state.solver.add(variable, defined)
             return
         held = state.solver.fresh()
         state.solver.add(held, defined)
-        if binding(function) is not Binding.PLAIN:
-            return
-        state.solver.add(variable, defined)
         for number, decorator in enumerate(reversed(function.decorators)):
             site = Site(self.module, -1 - index * 64 - number)
-            result = state.solver.fresh()
+            result, given = state.solver.fresh(), state.solver.fresh()
             calls.call(state, CallRecord(self.here, site, function.at, self._value(decorator), (Actual(held),), result))
-            state.solver.copy(result, variable)
+            state.solver.watch(result, self._decorated(held, given))
+            state.decorated.append((held, result, given))
+            held = given
+        state.solver.copy(held, variable)
+
+    def _decorated(self, held: int, given: int) -> Watcher:
+        """What a decorator gives takes the place of the function; but a wrapper that only calls it stands for it, or one wrapper would make
+        all the functions it decorates look alike."""
+
+        def give(obj: int) -> None:
+            match self.state.solver.objects[obj]:
+                case FunctionValue(function=function) if is_transparent(self.state.names.modules[function.module].summary, function.index):
+                    self.state.solver.copy(held, given)
+                case _:
+                    self.state.solver.add(given, obj)
+
+        return give
 
     def _define_class(self, index: int) -> None:
         state, node = self.state, self.summary.classes[index]

@@ -265,6 +265,9 @@ def operate(state: State, record: CallRecord, name: str, operation: Operation, s
         state.partials[partial] = done
         return
     if operation.does is Does.DECORATE:
+        if record.node is not None:  # `@lru_cache(maxsize=8)`, `@wraps(function)`: the call gives the decorator
+            solver.allocate(target, Library(name))
+            return
         for actual in record.actuals:
             solver.copy(actual.variable, target)
         return

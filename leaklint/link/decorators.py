@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from leaklint import ir
+from leaklint.link.scopes import expressions, subexpressions, walk
 
 
 class Binding(Enum):
@@ -29,6 +30,33 @@ def binding(function: ir.Function) -> Binding:
     if function.name in ("__new__", "__init_subclass__", "__class_getitem__"):
         return Binding.CLASS
     return Binding.PLAIN
+
+
+def is_transparent(summary: ir.Summary, index: int) -> bool:
+    """Whether a function is a wrapper that only calls what its decorator was given: nothing else is done with the decorated function or
+    its result than to await it, keep it in a name or return it. Such a wrapper stands for the one that it wraps."""
+    function = summary.functions[index]
+    if not function.parent or function.kind != "def":
+        return False
+    outer = summary.functions[function.parent]
+    wrapped = next((p.name for p in outer.parameters if p.kind in ("positional", "any")), None)
+    if wrapped is None or not any(s == ir.DefineFunction(index) for s in walk(outer.body)):
+        return False
+    called = False
+    for stmt in walk(function.body):
+        for expression in expressions(stmt):
+            for part in subexpressions(expression):
+                if not isinstance(part, ir.Call):
+                    continue
+                if part.function == ir.Name(wrapped):
+                    called = True
+                if any(_mentions(argument.value, wrapped) for argument in part.arguments):
+                    return False
+    return called
+
+
+def _mentions(expression: ir.Expr, name: str) -> bool:
+    return any(part == ir.Name(name) for part in subexpressions(expression))
 
 
 def last_word(expression: ir.Expr) -> str:

@@ -96,8 +96,8 @@ def _member(state: State, function: FunctionId, line: tuple[ClassId, ...], obj: 
         if name not in members:
             continue
         method = members[name]
-        if method is None:
-            solver.copy(state.attribute(state.class_value(cls), name), target)
+        if method is None or _is_replaced(state.names.function(method)):
+            _bound(state, state.attribute(state.class_value(cls), name), obj, target)
             return True
         match binding(state.names.function(method)):
             case Binding.PROPERTY:
@@ -114,10 +114,26 @@ def _member(state: State, function: FunctionId, line: tuple[ClassId, ...], obj: 
                 solver.allocate(target, Method(method, state.class_value(line[0])))
             case Binding.PLAIN:
                 solver.allocate(target, Method(method, obj))
-                # A decorator may have put something else in its place.
-                solver.copy(state.attribute(state.class_value(cls), name), target) if state.names.function(method).decorators else None
         return True
     return False
+
+
+def _is_replaced(function: ir.Function) -> bool:
+    """Whether a decorator of the program or a library may have put something else in the function's place."""
+    return bool(function.decorators) and binding(function) is Binding.PLAIN
+
+
+def _bound(state: State, source: int, receiver: int, target: int) -> None:
+    """target ⊇ source, a class-level value, as an instance sees it: functions become methods."""
+
+    def of(obj: int) -> None:
+        match state.solver.objects[obj]:
+            case FunctionValue(function=function):
+                state.solver.allocate(target, Method(function, receiver))
+            case _:
+                state.solver.add(target, obj)
+
+    state.solver.watch(source, of)
 
 
 def _library_member(state: State, obj: int, outside: tuple[str, ...], name: str, target: int) -> None:

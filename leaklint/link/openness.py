@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from leaklint import ir
 from leaklint.link.calls import is_inert
+from leaklint.link.decorators import is_transparent
 from leaklint.link.state import NOTHING, State
 from leaklint.link.values import (
     ClassId,
@@ -146,7 +147,7 @@ class _Decision:
         return False
 
     def _open(self, function: FunctionId, reason: str) -> None:
-        if function in self.result.callable:
+        if function in self.result.callable or is_transparent(self.state.names.modules[function.module].summary, function.index):
             return
         self.result.callable[function] = reason
         node = self.state.names.function(function)

@@ -80,6 +80,8 @@ class State:
     loads: list[Load] = field(default_factory=list)
     unknown_calls: dict[Site, set[str]] = field(default_factory=dict)
     """Calls of library names that no model describes."""
+    decorated: list[tuple[int, int, int]] = field(default_factory=list)
+    """(what is decorated, what the decorator gave, what stands for the name), innermost decorators first."""
     partials: dict[int, LibraryCall] = field(default_factory=dict)
     unfolded: set[tuple[Site, int]] = field(default_factory=set)
     """(call, partial) pairs already followed."""

@@ -12,7 +12,7 @@ from leaklint.catalog.grammar import Does, Kind
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.scopes import subexpressions, walk
-from leaklint.link.values import ClassId, FunctionId, Site
+from leaklint.link.values import ClassId, FunctionId, Instance, Resource, Site
 from leaklint.paths import Edge, Exit, Node
 
 _LOCKS = frozenset({Kind.LOCK, Kind.SEMAPHORE, Kind.CONDITION})
@@ -268,9 +268,22 @@ class Holding:
                 if self.releasers and any(entry in self.releasers for entry in program.entries(action.call)):
                     return True
         words, lambdas = node.handed()
-        if (self.what.objects and "release" in words) or not self._names.isdisjoint(words):
+        if (self.what.objects and "release" in words) or any(self._may_be_function(function, node, word) for word in words & self._names):
             return True
         return any(FunctionId(function.module, index) in self.releasers for index in lambdas)
+
+    def _may_be_function(self, function: FunctionId, node: Node, word: str) -> bool:
+        """Whether a word used without being called may stand for a function: not when it is a variable known to hold something else."""
+        if any(isinstance(one, ir.Attribute) and one.name == word for part in node.parts for one in subexpressions(part)):
+            return True
+        program = self.graph.program
+        around: int | None = function.index
+        while around is not None:
+            objects = program.local_objects(FunctionId(function.module, around), (word,))
+            if objects:
+                return not all(isinstance(program.value(o), Instance | Resource) for o in objects)
+            around = program.modules[function.module].summary.functions[around].parent
+        return True
 
 
 def held_edges(node: Node) -> frozenset[Edge]:
