@@ -349,6 +349,11 @@ class Program:
         return tuple(units(self))
 
     @cached_property
+    def handles(self) -> frozenset[int]:
+        """The objects that stand for units: tasks, threads, timers, the futures of jobs."""
+        return frozenset(obj for unit in self.units for obj in unit.handle)
+
+    @cached_property
     def entered_by(self) -> dict[FunctionId, tuple[Unit, ...]]:
         """Function → the units that start in it."""
         found: dict[FunctionId, list[Unit]] = {}

@@ -45,6 +45,8 @@ def _may_hang(graph: Graph, action: Action) -> bool:
         return False
     if action.function not in program.live or not program.blocks(action) or any(program.opened(o) is not None for o in action.subjects):
         return False
+    if action.subjects & program.handles:
+        return False  # the future of a job or a task: it comes when that ends
     selects = action.call.operation.returns is not None or all(program.kind(o) is Kind.SELECTOR for o in action.subjects)
     return action.waits is not Waits.UNTIL_READY or selects
 

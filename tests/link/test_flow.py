@@ -783,3 +783,72 @@ def test_iterating_a_receiver_receives() -> None:
     """)
     (receive,) = (action for action in program.actions if action.does == "receive")
     assert (receive.at.line, [program.describe(obj) for obj in receive.subjects]) == (6, ["receiver"])
+
+
+def test_a_wrapper_that_only_calls_stands_for_what_it_wraps() -> None:
+    """One decorator on two methods does not make each of them do what the other does."""
+    assert operations("""
+        import functools
+        import queue
+
+        def counted(method):
+            @functools.wraps(method)
+            def run(*args):
+                return method(*args)
+            return run
+
+        class Shop:
+            def __init__(self):
+                self._orders = queue.Queue()
+                self._bills = queue.Queue()
+
+            @counted
+            def order(self, item):
+                self._orders.put(item)
+
+            @counted
+            def bill(self, item):
+                self._bills.put(item)
+
+        def main():
+            shop = Shop()
+            shop.order(1)
+    """) == ["send Shop._orders", "send Shop._bills"]
+
+
+def test_what_a_decorator_gives_takes_the_place_of_the_function() -> None:
+    program = linked("""
+        import asyncio
+
+        def in_background(function):
+            def start(*args):
+                return asyncio.create_task(function(*args))
+            return start
+
+        @in_background
+        async def refresh(page):
+            await asyncio.sleep(1)
+
+        def main():
+            refresh(1)
+    """)
+    (unit,) = program.units
+    assert unit.name == "refresh"
+    assert "in_background.<locals>.start" in {program.node(f).qualname for f in program.live}
+
+
+def test_a_decorator_out_of_sight_gives_what_it_gets() -> None:
+    assert operations("""
+        import queue
+        from web import route
+
+        jobs = queue.Queue()
+
+        @route("/")
+        def add(job):
+            jobs.put(job)
+
+        def main():
+            add(1)
+            jobs.get()
+    """) == ["send jobs", "receive jobs"]
