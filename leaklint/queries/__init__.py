@@ -35,7 +35,7 @@ QUERIES: dict[str, Query] = {
     "miscounted": _query(miscounted, "channel capacity producer operation growth", starved="channel consumer operation growth"),
     "dropped": _query(dropped, "callee growth"),
     "unwoken": _query(unwoken, "unit operation object growth"),
-    "left-pending": _query(left_pending, "operation unit growth"),
+    "left-pending": _query(left_pending, "operation unit growth", late="operation unit growth"),
     "endless-receiver": _query(endless_receiver, "unit channel growth"),
     "unstopped-timer": _query(unstopped_timer, "callee object growth"),
     "rearming-timer": _query(rearming_timer, "callee growth"),

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does, UnitKind
+from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
+from leaklint.link.actions import Action
 from leaklint.link.scopes import parts, subexpressions, walk
 from leaklint.link.state import CallRecord, LibraryCall
 from leaklint.link.units import Unit
@@ -21,6 +22,10 @@ from leaklint.queries.wording import grows
 
 _FARTHEST = 3
 """Wrappers around the spawn, and functions that the task is handed to, followed at most."""
+
+
+_RUNNING = frozenset({"run", "run_forever", "run_until_complete", "serve_forever", "run_app", "mainloop"})
+"""Methods of libraries without a model by which a plain function gives the thread to an event loop (`reactor.run()`)."""
 
 
 class Fate(Enum):
@@ -162,7 +167,7 @@ class _Custody:
             return Fate.KEPT
         found = {Fate.DROPPED}
         reachable = self._reachable(starts)
-        if self._is_told_of_its_end(name, reachable):
+        if self._is_told_of_its_end(name, reachable) or any(self._runs_the_loop(one) for one in reachable):
             return Fate.KEPT
         for one in reachable:
             targets = set(map(id, one.stmt.targets)) if isinstance(one.stmt, ir.Bind | ir.Delete) else set()
@@ -181,6 +186,27 @@ class _Custody:
                     after = self._reachable([target for _, target in node.successors])
                     return any(isinstance(e, ir.Await) for one in after for part in one.parts for e in subexpressions(part))
         return False
+
+    def _runs_the_loop(self, node: Node) -> bool:
+        """Whether the event loop runs here, under the frame of a plain function whose local holds the task as long."""
+        program = self.graph.program
+        if program.node(self.function).is_async:
+            return False
+        for call in (e for part in node.parts for e in subexpressions(part) if isinstance(e, ir.Call)):
+            site = Site(self.function.module, call.site)
+            for function in (self.function, *program.reached(program.state.callees.get(site, ()))):
+                actions = program.at(site) if function == self.function else program.actions_in(function)
+                if any(self._runs_a_loop(a) for a in actions):
+                    return True
+            out_of_sight = not program.state.callees.get(site) and not program.at(site) and not program.is_inert(site)
+            if out_of_sight and isinstance(call.function, ir.Attribute) and call.function.name in _RUNNING:
+                return True
+        return False
+
+    def _runs_a_loop(self, action: Action) -> bool:
+        if action.does is Does.RUN and action.call.operation.ends_tasks:
+            return True
+        return action.does in (Does.RUN, Does.WAIT) and any(self.graph.program.kind(o) is Kind.LOOP for o in action.subjects)
 
     def _reachable(self, starts: list[Node]) -> list[Node]:
         seen: dict[int, Node] = {}

@@ -15,12 +15,16 @@ from leaklint.link.scopes import walk
 from leaklint.link.units import Unit
 from leaklint.link.values import Coroutine, FunctionId, Site
 from leaklint.paths import Edge, Exit, Node
+from leaklint.queries.ending import awaited_attributes, ends_by_itself
 from leaklint.queries.query import NoOptions
 from leaklint.queries.ways import agrees, bound_at, evaluated, first_reached, hands_on, holders, is_told, may_hold, names_in
 from leaklint.queries.wording import grows
 
 _ENDS = frozenset({Does.CANCEL, Does.JOIN, Does.WAIT, Does.BOUND, Does.SHIELD})
 """Operations after which a task is not left alone: it is cancelled, or somebody waits for it."""
+
+_STOPS = frozenset({"cancel", "close", "aclose", "abort", "stop", "shutdown", "disconnect", "terminate", "kill"})
+"""Methods after which whoever waits for the object waits no longer."""
 
 
 def left_pending(graph: Graph, options: NoOptions) -> Iterator[Leak]:
@@ -34,7 +38,8 @@ def left_pending(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         if graph.ends_with_main(action.function):
             continue
         entered = tuple(_made_for(graph, action))
-        losers = [unit for unit, birth in entered if _Race(graph, action, unit, birth, entered).leaves_it()]
+        lasting = [(unit, birth) for unit, birth in entered if not ends_by_itself(graph, unit, action)]
+        losers = [unit for unit, birth in lasting if _Race(graph, action, unit, birth, entered).leaves_it()]
         if losers:
             yield _leak(graph, action, losers)
 
@@ -47,7 +52,7 @@ def _made_for(graph: Graph, action: Action) -> Iterator[tuple[Unit, int]]:
         made = unit.made
         if made is None or made.record.function not in inside:
             continue
-        if made is action.call and any(isinstance(program.value(o), Coroutine) for o in made.entries):
+        if made is action.call and not _gives_back(action) and any(isinstance(program.value(o), Coroutine) for o in made.entries):
             yield unit, action.site.number
             continue
         if not unit.handle & action.subjects or _has_an_owner(graph, unit, action, inside):
@@ -58,6 +63,11 @@ def _made_for(graph: Graph, action: Action) -> Iterator[tuple[Unit, int]]:
             births = list(_calls_that_give(graph, action.function, unit))
             if len(births) == 1:
                 yield unit, births[0]
+
+
+def _gives_back(action: Action) -> bool:
+    """Whether the wait returns sets of what it is given: it takes tasks only, a bare coroutine is an error."""
+    return not isinstance(action.call.operation.returns, str)
 
 
 def _calls_that_give(graph: Graph, function: FunctionId, unit: Unit) -> Iterator[int]:
@@ -176,6 +186,31 @@ class _Race:
                 return frozenset()
 
     @cached_property
+    def _entered(self) -> frozenset[str]:
+        """The names of the collections that the wait is given with the unit inside."""
+        program = self.graph.program
+        given = self.action.call.given.get(self.action.call.operation.subject or "")
+        named = {*names_in(given)} if given is not None else set()
+        return frozenset(
+            name
+            for name in named
+            if may_hold(self.graph, self.function, name, self.unit.handle)
+            and not (program.local_objects(self.function, [name]) & self.unit.handle)
+        )
+
+    @cached_property
+    def _left(self) -> frozenset[str]:
+        """The names of what is taken from those that are not done, when these are not many: one of two, and no timeout."""
+        if len(self._tasks) != 2 or self.action.bounded:
+            return frozenset()
+        return frozenset(
+            name
+            for stmt in walk(self.graph.program.node(self.function).body)
+            for name, source in _taken(stmt)
+            if self._pending & set(names_in(source)) and name not in self._pending | self._own
+        )
+
+    @cached_property
     def _done(self) -> frozenset[str]:
         """The names of what the wait gives as done, and of what is taken from it."""
         found: set[str] = set()
@@ -187,26 +222,27 @@ class _Race:
             case _:
                 pass
         for stmt in walk(self.graph.program.node(self.function).body):
-            match stmt:
-                case ir.Bind(targets=(ir.Name(id=name),), value=source) | ir.For(target=ir.Name(id=name), iterable=source):
-                    words = set(names_in(source))
-                    if words & found and not words & (self._own | self._pending):
-                        found.add(name)
-                case _:
-                    pass
+            for name, source in _taken(stmt):
+                words = set(names_in(source))
+                if words & found and not words & (self._own | self._pending):
+                    found.add(name)
         return frozenset(found - self._own - self._pending)
 
     def _truth(self, test: ir.Expr) -> bool | None:
         """What a test gives while the unit is still running."""
         match test:
-            case ir.Name(id=name) if name in self._pending | self._own:
+            case ir.Name(id=name) if name in self._pending | self._own | self._entered:
                 return True
+            case ir.Comparison(left=ir.Name(id=name), operators=("is" | "is not" as operator,), rights=(ir.Constant(kind="none"),)):
+                return operator == "is not" if name in self._pending | self._own | self._entered else None
             case ir.Name(id=name) if name in self._done and len(self._tasks) == 1 and self._is_single:
                 return False
             case ir.Comparison(left=ir.Name(id=name), operators=("in" | "not in" as operator,), rights=(ir.Name(id=group),)):
                 if group in self._done | self._pending and (name in self._own or self._is_the_other(name)):
                     return (group in self._pending) is ((operator == "in") is (name in self._own))
-            case ir.Call(function=ir.Attribute(base=ir.Name(id=name)), site=site) if name in self._own and self._is_single:
+            case ir.Call(function=ir.Attribute(base=ir.Name(id=name)), site=site) if name in self._left or (
+                name in self._own and self._is_single
+            ):
                 if any(a.does is Does.OBSERVE for a in self.graph.program.at(Site(self.function.module, site))):
                     return False  # `done()`, `cancelled()`: what holds of a task says that it has ended
             case ir.Call(function=ir.Attribute(), site=site) if self._asks_the_other(site):
@@ -259,7 +295,9 @@ class _Race:
         """Whether a call or an await ends the unit, or shows by what it reads that the unit has ended."""
         match expression:
             case ir.Call(function=function, site=number):
-                if self._looks_after(number) and self._about(expression):
+                if self._looks_after(number) and (self._about(expression) or self._cancels_inside(number)):
+                    return True
+                if self._stops_what_it_waits_for(function):
                     return True
                 own = isinstance(function, ir.Attribute) and isinstance(function.base, ir.Name) and function.base.id in self._own
                 return own and self._is_single and hands_on(self.graph, Site(self.function.module, number))
@@ -290,6 +328,24 @@ class _Race:
             actions += program.actions_in(function)
         return any(a.does in _ENDS and a.subjects & self.unit.handle for a in actions)
 
+    def _stops_what_it_waits_for(self, function: ir.Expr) -> bool:
+        match function:
+            case ir.Attribute(base=ir.Attribute(name=name), name=verb):
+                return verb in _STOPS and name in self._awaited
+            case _:
+                return False
+
+    @cached_property
+    def _awaited(self) -> frozenset[str]:
+        return awaited_attributes(self.graph, self.unit)
+
+    def _cancels_inside(self, number: int) -> bool:
+        """Whether a function that is called cancels units like this one, be it through names that it shares with this function."""
+        program = self.graph.program
+        callees = program.state.callees.get(Site(self.function.module, number), set())
+        inside = [a for function in program.reached(callees) - {self.function} for a in program.actions_in(function)]
+        return any(a.does is Does.CANCEL and a.subjects & self.unit.handle for a in inside)
+
     def _about(self, expression: ir.Expr) -> bool:
         """Whether an expression speaks of the unit, and not only of those that are done."""
         used = holders(self.graph, self.function, expression, self.unit.handle)
@@ -303,11 +359,21 @@ class _Race:
         return bool(holders(self.graph, self.function, stmt.value, self.unit.handle) - self._done)
 
 
+def _taken(stmt: ir.Stmt) -> Iterator[tuple[str, ir.Expr]]:
+    """A name and the expression that it is taken from, by an assignment or by the turns of a loop."""
+    match stmt:
+        case ir.Bind(targets=(ir.Name(id=name),), value=source) | ir.For(target=ir.Name(id=name), iterable=source):
+            yield name, source
+        case _:
+            pass
+
+
 def _leak(graph: Graph, action: Action, losers: list[Unit]) -> Leak:
     program = graph.program
     growth = Growth.ONCE if graph.runs_once(action.function) else Growth.PER_CALL
     names = sorted({unit.name for unit in losers})
-    spawns = [(unit.name, unit.made.record) for unit in losers[:3] if unit.made is not None]
+    made = [(unit.name, unit.made.record) for unit in losers if unit.made is not None]
+    spawns = list({(record.site, name): (name, record) for name, record in made}.values())[:3]
     trace = (
         *(graph.step(record.function, record.at, f"`{name}` starts here, for this wait") for name, record in spawns),
         graph.step(action.function, action.at, "the wait returns before all of them are done"),
@@ -316,5 +382,5 @@ def _leak(graph: Graph, action: Action, losers: list[Unit]) -> Leak:
     return Leak(
         program.path(action.function.module), action.at, graph.qualname(action.function),
         {"operation": action.method, "unit": ", ".join(names[:3]), "growth": grows(graph, growth, "task", action.function)},
-        Confidence.LIKELY, growth, trace,
+        Confidence.LIKELY, growth, trace, "default" if action.waits is Waits.UNTIL_FIRST else "late",
     )  # fmt: skip

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leaklint import ir
+from leaklint.catalog.grammar import Does
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
+from leaklint.link.actions import Action
+from leaklint.link.scopes import subexpressions
+from leaklint.link.sizes import whole_number
 from leaklint.link.values import FunctionId, Site
 from leaklint.paths import Edge, Exit, Node
 from leaklint.queries.choices import Choices, Facts
-from leaklint.queries.holding import Event, Holding, held_edges, holdables
+from leaklint.queries.holding import Event, Holdable, Holding, held_edges, holdables
 from leaklint.queries.query import NoOptions
 
 _EXCEPTIONAL = frozenset({Edge.RAISE, Edge.CANCEL})
@@ -23,6 +27,8 @@ def unreleased(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     for what in holdables(graph):
         holding = Holding(graph, what)
         if not holding.is_known or holding.is_signal or _dies_with_its_function(graph, holding):
+            continue
+        if _starts_empty(graph, what) or _is_only_tried(graph, what):
             continue
         functions = set(what.functions)
         for acquirer in holding.acquirers:
@@ -38,6 +44,45 @@ def _dies_with_its_function(graph: Graph, holding: Holding) -> bool:
         return False
     makers = {made[0] for o in objects if (made := program.made_at(o)) is not None}
     return makers == holding.what.functions and all(function.index for function in makers)
+
+
+def _starts_empty(graph: Graph, what: Holdable) -> bool:
+    """Whether it is a semaphore made without permits: it counts what others have put or done, and taking one is hearing of it."""
+    program = graph.program
+    for obj in what.objects:
+        model = program.model(obj)
+        parameter = model.capacity.arg if model is not None and model.capacity is not None else None
+        for call in program.state.constructed.get(obj, ()):
+            given = call.given.get(parameter) if parameter is not None else None
+            if given is not None and whole_number(program, call.record.function, given) == 0:
+                return True
+    return False
+
+
+def _is_only_tried(graph: Graph, what: Holdable) -> bool:
+    """Whether nobody ever waits for it: each acquire gives up at once, and none stands in a loop that tries again. Such a lock is a latch
+    or a flag that says "somebody is at it"."""
+    program = graph.program
+    if not what.objects or any(program.opened(o) is not None for o in what.objects):
+        return False
+    return all(
+        _gives_up(a) and not _tries_again(graph, a) for o in what.objects for a in program.on(o) if a.does in (Does.ACQUIRE, Does.WAIT)
+    )
+
+
+def _gives_up(acquire: Action) -> bool:
+    """Whether it never waits: by its nature, or told so by a constant (`blocking=False`, `timeout=0`)."""
+    operation, given = acquire.call.operation, acquire.call.given
+    names = (*operation.unless, *((operation.timeout,) if operation.timeout is not None else ()))
+    return operation.waits is None or any(isinstance(one := given.get(name), ir.Constant) and one.text in _NO for name in names)
+
+
+_NO = frozenset({"False", "0", "0.0"})
+
+
+def _tries_again(graph: Graph, acquire: Action) -> bool:
+    place = graph.program.place(acquire.function, acquire.site.number)
+    return place is None or any(isinstance(loop, ir.While) for loop in place.loops)
 
 
 Way = tuple[Exit, Edge, Node]
@@ -71,9 +116,16 @@ def _leaking_way(graph: Graph, holding: Holding, function: FunctionId, take: Nod
     callers = _callers(graph, holding, function)
     if returns and not callers.give_later and not _is_given_back_elsewhere(graph, holding):
         return returns[0] if holding.what.objects else None
+    if callers.give_later:
+        others = [way for way in others if not _hands_over(way[2])]
     if not others or callers.clean_up or (function in holding.keepers and not callers.pair):
         return None
     return others[0]
+
+
+def _hands_over(node: Node) -> bool:
+    """Whether a generator gives way to its consumer here: what is held then is in the consumer's hands."""
+    return any(isinstance(one, ir.Yield) for part in node.parts for one in subexpressions(part))
 
 
 def _is_given_back_elsewhere(graph: Graph, holding: Holding) -> bool:
