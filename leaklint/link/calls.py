@@ -253,7 +253,7 @@ def operate(state: State, record: CallRecord, name: str, operation: Operation, s
     subjects = solver.fresh()
     if operation.subject is not None:
         for variable in formals.get(operation.subject, ()):
-            _spread(state, variable, subjects)
+            _spread(state, record, variable, subjects)
     elif subject is not None:
         solver.add(subjects, subject)
     formals["()subjects"] = [subjects]
@@ -282,7 +282,7 @@ def operate(state: State, record: CallRecord, name: str, operation: Operation, s
     _returns(state, done, subjects, target)
 
 
-def _spread(state: State, variable: int, target: int) -> None:
+def _spread(state: State, record: CallRecord, variable: int, target: int) -> None:
     """target ⊇ the objects of a variable, and the elements of those that are containers."""
 
     def of(obj: int) -> None:
@@ -290,6 +290,7 @@ def _spread(state: State, variable: int, target: int) -> None:
             case Container():
                 state.solver.copy(state.element(obj), target)
             case Generator(function=function):
+                state.awaits.setdefault(obj, set()).add(record.function)
                 state.solver.copy(state.yields(function), target)
             case _:
                 state.solver.add(target, obj)

@@ -25,17 +25,18 @@ def construct(state: State, record: CallRecord, operation: Operation) -> None:
         if actual.keyword is not None:
             solver.copy(actual.variable, element)
         else:
-            solver.watch(actual.variable, lambda obj: _pour(state, obj, element))
+            solver.watch(actual.variable, lambda obj: _pour(state, record, obj, element))
     if operation.runs is not None and record.actuals:
         factory = record.actuals[0].variable
         calls.call(state, CallRecord(record.function, record.site, record.at, factory, (), element))
 
 
-def _pour(state: State, obj: int, element: int) -> None:
+def _pour(state: State, record: CallRecord, obj: int, element: int) -> None:
     match state.solver.objects[obj]:
         case Container():
             state.solver.copy(state.element(obj), element)
         case Generator(function=function):
+            state.awaits.setdefault(obj, set()).add(record.function)
             state.solver.copy(state.yields(function), element)
         case _:
             pass

@@ -51,6 +51,8 @@ def dropped(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         spawn = unit.made
         if spawn is None or unit.kind is not UnitKind.TASK or spawn.operation.does is not Does.SPAWN or spawn.operation.keeps:
             continue
+        if graph.program.state.callees.get(spawn.record.site):
+            continue  # it may as well be a method of the program, which keeps the task
         if not unit.handle or any(isinstance(graph.program.value(o), Resource) for o in spawn.entries):
             continue
         for drop in _drops(graph, spawn.record, 0):
