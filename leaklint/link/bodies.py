@@ -252,21 +252,28 @@ class _Bodies:
             site = Site(self.module, -1 - index * 64 - number)
             result, given = state.solver.fresh(), state.solver.fresh()
             calls.call(state, CallRecord(self.here, site, function.at, self._value(decorator), (Actual(held),), result))
-            state.solver.watch(result, self._decorated(held, given))
+            state.solver.watch(result, self._decorated(site, held, given))
             state.decorated.append((held, result, given))
             held = given
         state.solver.copy(held, variable)
 
-    def _decorated(self, held: int, given: int) -> Watcher:
-        """What a decorator gives takes the place of the function; but a wrapper that only calls it stands for it, or one wrapper would make
-        all the functions it decorates look alike."""
+    def _decorated(self, site: Site, held: int, given: int) -> Watcher:
+        """What a decorator gives takes the place of the function. But a wrapper that only calls it stands for it, and so does what a decorator
+        gives back as it came: or all the functions that one decorator sees would look alike."""
+        state = self.state
 
         def give(obj: int) -> None:
-            match self.state.solver.objects[obj]:
-                case FunctionValue(function=function) if is_transparent(self.state.names.modules[function.module].summary, function.index):
-                    self.state.solver.copy(held, given)
+            match state.solver.objects[obj]:
+                case FunctionValue(function=function):
+                    summary = state.names.modules[function.module].summary
+                    outer = summary.functions[function.index].parent
+                    made_here = FunctionId(function.module, outer or 0) in state.callees.get(site, ())
+                    if made_here and not is_transparent(summary, function.index):
+                        state.solver.add(given, obj)
+                    else:
+                        state.solver.copy(held, given)
                 case _:
-                    self.state.solver.add(given, obj)
+                    state.solver.add(given, obj)
 
         return give
 

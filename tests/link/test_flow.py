@@ -852,3 +852,41 @@ def test_a_decorator_out_of_sight_gives_what_it_gets() -> None:
             add(1)
             jobs.get()
     """) == ["send jobs", "receive jobs"]
+
+
+def test_a_decorator_that_gives_back_what_it_gets_merges_nothing() -> None:
+    """`callback` marks functions and returns them: each name still means its own function."""
+    assert operations("""
+        import queue
+
+        def callback(function):
+            function.is_callback = True
+            return function
+
+        jobs, bills = queue.Queue(), queue.Queue()
+
+        @callback
+        def add(job):
+            jobs.put(job)
+
+        @callback
+        def bill(job):
+            bills.put(job)
+
+        def main():
+            add(1)
+    """) == ["send jobs", "send bills"]
+    program = linked("""
+        def callback(function):
+            return function
+
+        @callback
+        def first():
+            pass
+
+        @callback
+        def second():
+            first()
+    """)
+    names = {program.node(f).qualname: {program.node(c).qualname for c in callees} for f, callees in program.calls.items()}
+    assert names["second"] == {"first"}
