@@ -66,6 +66,8 @@ class Names:
                             table.defined.setdefault(target.id, []).append(value)
                 case _:
                     pass
+        for name in bound_names(summary.functions[0].body, summary):
+            table.defined.setdefault(name, [])
         for function in summary.functions[1:]:
             for name in scope_names(function.body, "global"):
                 table.defined.setdefault(name, [])
