@@ -877,6 +877,8 @@ def test_a_decorator_that_gives_back_what_it_gets_merges_nothing() -> None:
             add(1)
     """) == ["send jobs", "send bills"]
     program = linked("""
+        import threading
+
         def callback(function):
             return function
 
