@@ -258,8 +258,8 @@ class _Bodies:
         state.solver.copy(held, variable)
 
     def _decorated(self, site: Site, held: int, given: int) -> Watcher:
-        """What a decorator gives takes the place of the function. But a wrapper that only calls it stands for it, and so does what a decorator
-        gives back as it came: or all the functions that one decorator sees would look alike."""
+        """What a decorator gives takes the place of the function. But a wrapper that only calls it stands for it, and so does what a
+        decorator gives back as it came: or all the functions that one decorator sees would look alike."""
         state = self.state
 
         def give(obj: int) -> None:
