@@ -432,7 +432,3 @@ def is_endless(test: ir.Expr) -> bool:
 def handler_names(handler: ir.Handler) -> tuple[str, ...]:
     """The last words of the exception types that a handler names."""
     return types_of(handler.type) or ()
-
-
-def catches_cancel(handler: ir.Handler) -> bool:
-    return catches(types_of(handler.type), Thrown(is_cancel=True)) is True

@@ -293,13 +293,12 @@ class _Bodies:
         """`x: Queue = field(default_factory=Queue)`: every instance gets what the factory makes."""
         for stmt in node.body:
             match stmt:
-                case ir.Bind(targets=(ir.Name(id=name),), value=ir.Call(arguments=arguments, at=at, site=site) as call):
+                case ir.Bind(targets=(ir.Name(id=name),), value=ir.Call(arguments=arguments, at=at, site=site)):
                     for argument in arguments:
                         if argument.keyword in ("default_factory", "factory"):
                             made = self.state.attribute(value, name)
                             factory = self._value(argument.value)
                             calls.call(self.state, CallRecord(self.here, Site(self.module, site), at, factory, (), made, None))
-                    del call
                 case _:
                     pass
 

@@ -16,7 +16,6 @@ from leaklint.link.raising import Raising
 from leaklint.link.state import NOTHING, CallRecord, LibraryCall, State
 from leaklint.link.units import Unit, units
 from leaklint.link.values import (
-    ClassId,
     ClassValue,
     Container,
     ContainerMethod,
@@ -130,9 +129,6 @@ class Program:
 
     def holds(self, variable: int) -> frozenset[int]:
         return self.state.solver.held(variable) if variable != NOTHING else frozenset()
-
-    def formal(self, call: LibraryCall, name: str) -> frozenset[int]:
-        return frozenset(o for v in call.formals.get(name, ()) for o in self.holds(v))
 
     def local_objects(self, function: FunctionId, names: Iterable[str]) -> frozenset[int]:
         """What local variables of a function may hold."""
@@ -414,13 +410,6 @@ class Program:
             todo += self.calls.get(one, frozenset())
             todo += starts.get(one, ())
         return frozenset(seen)
-
-    def is_spawned(self, function: FunctionId) -> bool:
-        return function in self.entered_by
-
-    def instance_of(self, obj: int) -> ClassId | None:
-        value = self.value(obj)
-        return value.cls if isinstance(value, Instance) else None
 
 
 _INLINE = frozenset({Does.RUN, Does.BOUND, Does.SHIELD, Does.ENTER, Does.OBSERVE, Does.COPY})
