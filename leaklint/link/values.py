@@ -17,6 +17,14 @@ class FunctionId(Struct, frozen=True, order=True):
     module: int
     index: int
 
+    def site(self, number: int) -> Site:
+        """A place in the function, by the number that its summary gives it."""
+        return Site(self.module, number)
+
+    def inner(self, index: int) -> FunctionId:
+        """Another function of the same module that sees the variables of this one, or the other way round."""
+        return FunctionId(self.module, index)
+
 
 class ClassId(Struct, frozen=True, order=True):
     module: int
