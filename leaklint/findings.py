@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -16,14 +17,24 @@ from leaklint.ir import Module, Span
 from leaklint.settings import nearest, sureness
 from leaklint.suppress import UNUSED, UNUSED_FACTS
 
+if TYPE_CHECKING:
+    from leaklint.graph import Graph
+
 CANNOT_PARSE = "LK001"
 CANNOT_PARSE_FACTS: dict[str, frozenset[str]] = {"default": frozenset({"reason"})}
 
 
-def queried(modules: Sequence[Module], models: Models, cards: Iterable[Card]) -> list[Finding]:
-    """What the queries of the cards find in the program. Raises LeaklintError for a card that does not fit its query."""
+def graph_of(modules: Sequence[Module], models: Models) -> Graph:
+    """The graph of the modules that parse."""
     from leaklint.graph import build
     from leaklint.link import link
+
+    with paused():
+        return build(link([module for module in modules if module.summary.problem is None], models))
+
+
+def queried(graph: Graph, cards: Iterable[Card]) -> list[Finding]:
+    """What the queries of the cards find in the program. Raises LeaklintError for a card that does not fit its query."""
     from leaklint.queries import QUERIES
 
     plan = []
@@ -34,9 +45,7 @@ def queried(modules: Sequence[Module], models: Models, cards: Iterable[Card]) ->
             raise LeaklintError(f'{card.path}: query: there is no query "{card.query}"; {nearest(card.query, QUERIES, "queries")}')
         _check_templates(card, query.facts)
         plan.append((card, query, _options(card, query.options)))
-    sound = [module for module in modules if module.summary.problem is None]
     with paused():
-        graph = build(link(sound, models))
         found = [_finding(card, leak) for card, query, options in plan for leak in query.run(graph, options)]
     return found
 
@@ -65,13 +74,17 @@ def idle_comments(leaks: Iterable[Leak], cards: Iterable[Card]) -> Iterator[Find
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:
-    """By path, line, column and code; of several with the same ones the surest, then the first."""
+    """By path, line, column and code; of several with the same ones the surest, then the one whose text comes first."""
     best: dict[tuple[str, int, int, str], Finding] = {}
     for finding in findings:
         key = (finding.path, finding.line, finding.column, finding.code)
-        if key not in best or sureness(finding.confidence) > sureness(best[key].confidence):
+        if key not in best or _choice(finding) < _choice(best[key]):
             best[key] = finding
     return [best[key] for key in sorted(best)]
+
+
+def _choice(finding: Finding) -> tuple[int, str, tuple[tuple[str, int, str], ...]]:
+    return -sureness(finding.confidence), finding.message, tuple((step.path, step.line, step.message) for step in finding.trace)
 
 
 def _engine_findings(leaks: Iterable[Leak], code: str, facts: Mapping[str, frozenset[str]], cards: Iterable[Card]) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias, Union
 
 from msgspec import Struct
 
-SUMMARY_VERSION = 2
+SUMMARY_VERSION = 3
 """Part of every cache key: raise it whenever the same bytes would give another summary."""
 
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from leaklint.catalog.grammar import Models
 from leaklint.ir import Module
 from leaklint.link.actions import actions
-from leaklint.link.bodies import constrain
+from leaklint.link.bodies import Reader
+from leaklint.link.contexts import Contexts
+from leaklint.link.evidence import declared_instances, event_loops, given_back, unknown_receivers
 from leaklint.link.names import Names
 from leaklint.link.openness import decide
 from leaklint.link.program import Program
@@ -16,15 +18,23 @@ from leaklint.link.state import State
 
 def link(modules: Sequence[Module], models: Models) -> Program:
     """The program that the modules make together; their order decides nothing but numbers."""
-    state = State(Names(modules, models), models)
-    for module in range(len(modules)):
-        constrain(state, module)
-    state.solver.solve()
-    for held, result, given in state.decorated:
-        if not state.solver.points[result]:  # a decorator out of sight: taken to give what it gets
-            state.solver.copy(held, given)
-    state.solver.solve()
+    names = Names(modules, models)
+    state = State(names, models, Contexts(names))
+    reader = Reader(state)
+    reader.start()
+    _solve(state, reader)
+    for supply in (given_back, unknown_receivers, declared_instances, event_loops):  # where the flow came to nothing
+        supply(state)
+        _solve(state, reader)
     return Program(state, decide(state), tuple(actions(state)))
+
+
+def _solve(state: State, reader: Reader) -> None:
+    """Until no function is left to read: what flows into one may want another."""
+    while state.unread:
+        reader.read()
+        state.solver.solve()
+    state.solver.solve()
 
 
 __all__ = ["Program", "link"]

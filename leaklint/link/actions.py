@@ -10,7 +10,7 @@ from leaklint.catalog.grammar import Does, Waits
 from leaklint.link.state import LibraryCall, State
 from leaklint.link.values import Container, FunctionId, Pending, Site
 
-_ON_THE_WHOLE = frozenset({Does.COPY, Does.VIEW, Does.OBSERVE, Does.MAKE, Does.BIND, Does.DECORATE, Does.RUN})
+_ON_THE_WHOLE = frozenset({Does.COPY, Does.VIEW, Does.OBSERVE, Does.MAKE, Does.BIND, Does.DECORATE, Does.RUN, Does.STORE})
 """Operations on a container as such, not on each of its elements."""
 
 

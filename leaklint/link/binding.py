@@ -12,7 +12,7 @@ from leaklint.link.values import Container, FunctionId
 
 def variadic(function: FunctionId, parameter: ir.Parameter) -> Container:
     """The tuple or dict that a `*args` or `**kwargs` parameter holds."""
-    return Container(function.module, -2 - 2 * function.index - (parameter.kind == "kwarg"))
+    return Container(function.site(function.index), parameter.kind)
 
 
 def bind(state: State, actuals: Sequence[Actual], function: FunctionId, offset: int) -> None:
@@ -64,23 +64,17 @@ def bind(state: State, actuals: Sequence[Actual], function: FunctionId, offset: 
         elif actual.keyword in by_name:
             solver.copy(actual.variable, state.local(function, actual.keyword))
         elif kwarg != NOTHING:
-            solver.copy(actual.variable, kwarg)
-            solver.copy(actual.variable, solver.variable(("indexed", kwarg_object, actual.keyword)))
+            state.put_at(kwarg_object, actual.keyword, actual.variable)
 
 
-def bind_formals(operation: Operation, actuals: Sequence[Actual], node: ir.Call | None) -> tuple[dict[str, list[int]], dict[str, ir.Expr]]:
+def bind_formals(operation: Operation, actuals: Sequence[Actual]) -> tuple[dict[str, list[int]], dict[str, ir.Expr]]:
     """For a modelled operation: parameter → variables, and parameter → the expression given for it."""
     formals: dict[str, list[int]] = {}
     given: dict[str, ir.Expr] = {}
     plain = [p for p in operation.params if not p.startswith("*")]
     rest = next((p[1:] for p in operation.params if p.startswith("*") and not p.startswith("**")), None)
-    expressions: Sequence[ir.Expr | None]
-    if node is not None and len(node.arguments) == len(actuals):
-        expressions = [argument.value for argument in node.arguments]
-    else:
-        expressions = [None] * len(actuals)
     position = 0
-    for actual, expression in zip(actuals, expressions, strict=True):
+    for actual in actuals:
         if actual.keyword is not None:
             name: str | None = actual.keyword
         elif actual.star:
@@ -91,6 +85,6 @@ def bind_formals(operation: Operation, actuals: Sequence[Actual], node: ir.Call 
         if name is None:
             continue
         formals.setdefault(name, []).append(actual.variable)
-        if expression is not None:
-            given.setdefault(name, expression)
+        if actual.expression is not None:
+            given.setdefault(name, actual.expression)
     return formals, given

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Gives, Kind, Makes, Operation, TypeModel
 from leaklint.link import containers, fields
 from leaklint.link.binding import bind, bind_formals
+from leaklint.link.decorators import Binding, binding
 from leaklint.link.state import NOTHING, Actual, CallRecord, LibraryCall, State
 from leaklint.link.values import (
+    NO_CONTEXT,
     ClassId,
     ClassValue,
     Container,
@@ -25,11 +29,13 @@ from leaklint.link.values import (
     Resource,
 )
 
+_NOTHING = TypeModel("", Kind.VALUE)
+
 
 def call(state: State, record: CallRecord) -> None:
     """Whatever reaches the record's callee is called with its actuals."""
     state.calls.append(record)
-    state.solver.watch(record.callee, lambda obj: dispatch(state, record, obj))
+    state.solver.watch(record.callee, dispatch, state, record)
 
 
 def dispatch(state: State, record: CallRecord, obj: int) -> None:
@@ -39,13 +45,13 @@ def dispatch(state: State, record: CallRecord, obj: int) -> None:
         record.by.entries.add(obj)
     match value:
         case FunctionValue(function=function):
-            invoke(state, record, function, None)
+            _through_class(state, record, function)
         case Method(function=function, receiver=receiver):
             invoke(state, record, function, receiver)
         case ClassValue(cls=cls):
             construct(state, record, cls)
         case Instance(cls=cls):
-            method = state.names.method(cls, "__call__")
+            method = state.method(cls, "__call__", obj)
             if method is not None:
                 invoke(state, record, method, obj)
         case Library(name=name):
@@ -58,6 +64,8 @@ def dispatch(state: State, record: CallRecord, obj: int) -> None:
                 operate(state, record, f"{type_name}.{name}", model.methods[name], subject)
         case ContainerMethod(container=container, name=name):
             containers.call(state, record, container, name)
+        case Container():  # a class that `namedtuple` made
+            containers.record_of(state, record, state.tuples.get(obj, ()))
         case Partial():
             inner = state.partials[obj]
             if (record.site, obj) in state.unfolded:
@@ -72,6 +80,8 @@ def dispatch(state: State, record: CallRecord, obj: int) -> None:
             solver.copy(state.result(function), record.result)
         case Pending() if record.by is not None:
             solver.copy(state.outcome(obj), record.result)
+        case Resource(type=type_name) if record.by is None and "__call__" in state.models.types.get(type_name, _NOTHING).methods:
+            operate(state, record, f"{type_name}.__call__", state.models.types[type_name].methods["__call__"], obj)
         case Resource() if record.by is not None:  # ensure_future(future)
             solver.add(record.by.record.result, obj)
             solver.copy(state.outcome(obj), record.result)
@@ -83,6 +93,7 @@ def invoke(state: State, record: CallRecord, function: FunctionId, receiver: int
     """Bind receiver and actuals to the function's parameters, and its result to the call's."""
     solver = state.solver
     node = state.names.function(function)
+    function = state.called(function, record)
     if receiver is not None:
         bind_self(state, function, receiver)
     bind(state, record.actuals, function, 0 if receiver is None else 1)
@@ -94,6 +105,26 @@ def invoke(state: State, record: CallRecord, function: FunctionId, receiver: int
         solver.allocate(record.result, Coroutine(function, record.site))
     else:
         solver.copy(state.result(function), record.result)
+
+
+def _through_class(state: State, record: CallRecord, function: FunctionId) -> None:
+    """A plain function; or a method that is given its object, `Base.run(self)`."""
+    node = state.names.function(function)
+    is_method = node.owner is not None and not node.parent and function.context == NO_CONTEXT and binding(node) is Binding.PLAIN
+    if not is_method or not record.actuals or record.actuals[0].star or record.actuals[0].keyword is not None:
+        invoke(state, record, state.want(function), None)
+        return
+    state.unbound.append((record, function))
+    first, *rest = record.actuals
+    bound = replace(record, actuals=tuple(rest))
+    cls = ClassId(function.module, node.owner or 0)
+
+    def of(obj: int) -> None:
+        value = state.solver.objects[obj]
+        if not isinstance(value, Instance) or cls in state.names.lineage(value.cls)[0]:
+            invoke(state, bound, state.within(function, obj), obj)
+
+    state.solver.watch(first.variable, of)
 
 
 def bind_self(state: State, function: FunctionId, receiver: int) -> None:
@@ -110,9 +141,17 @@ def bind_value(state: State, function: FunctionId, position: int, value: int) ->
 
 def construct(state: State, record: CallRecord, cls: ClassId) -> None:
     """Calling a project class: its `__init__`, its fields if it has none, the constructor of the library class it derives from."""
-    instance = state.instance(cls)
+    if _TYPED_DICTS.intersection(state.names.lineage(cls)[1]):
+        containers.record_of(state, record)
+        return
+    instance = state.make(cls, record)
     state.solver.add(record.result, instance)
-    init = state.names.method(cls, "__init__")
+    new = state.names.method(cls, "__new__")
+    if new is not None:
+        bind_self(state, state.want(new), state.class_value(cls))
+        bind(state, record.actuals, new, 1)
+        state.callees.setdefault(record.site, set()).add(new)
+    init = state.method(cls, "__init__", instance)
     if init is not None:
         bind_self(state, init, instance)
         bind(state, record.actuals, init, 1)
@@ -121,6 +160,8 @@ def construct(state: State, record: CallRecord, cls: ClassId) -> None:
     model = state.model_of(Instance(cls))
     if model is not None:
         _constructed(state, record, model, instance, record.actuals)
+    elif fields.CONTAINERS.intersection(state.names.lineage(cls)[1]):
+        containers.call(state, record, instance, "update")
     else:
         names = field_names(state, cls)
         for position, actual in enumerate(record.actuals):
@@ -129,10 +170,13 @@ def construct(state: State, record: CallRecord, cls: ClassId) -> None:
             name = actual.keyword if actual.keyword is not None else names[position] if position < len(names) else None
             if name is not None:
                 state.solver.copy(actual.variable, state.attribute(instance, name))
-    post = state.names.method(cls, "__post_init__")
+    post = state.method(cls, "__post_init__", instance)
     if post is not None:
         bind_self(state, post, instance)
         state.callees.setdefault(record.site, set()).add(post)
+
+
+_TYPED_DICTS = frozenset({"typing.TypedDict", "typing_extensions.TypedDict"})
 
 
 def field_names(state: State, cls: ClassId) -> list[str]:
@@ -212,7 +256,7 @@ def _constructed(state: State, record: CallRecord, model: TypeModel, obj: int, a
     operation = Operation(
         Does.MAKE, params=model.init, keyword_only=model.keyword_only, runs=model.runs, passes=model.passes, kind=model.unit
     )
-    formals, given = bind_formals(operation, actuals, record.node)
+    formals, given = bind_formals(operation, actuals)
     done = LibraryCall(record, model.name, operation, obj, formals, given)
     if not state.remember(done, obj):
         return
@@ -221,10 +265,12 @@ def _constructed(state: State, record: CallRecord, model: TypeModel, obj: int, a
     if model.wraps is not None:
         for variable in formals.get(model.wraps, ()):
             state.solver.copy(variable, state.attribute(obj, "()wraps"))
+            if model.kind is Kind.VALUE:
+                state.solver.copy(variable, state.element(obj))
     if model.runs is not None:
         _run(state, done, state.outcome(obj))
     if model.entry is not None and isinstance(value := state.solver.objects[obj], Instance):
-        method = state.names.method(value.cls, model.entry)
+        method = state.method(value.cls, model.entry, obj)
         if method is not None:
             bind_self(state, method, obj)
             done.entries.add(state.solver.identify(Method(method, obj)))
@@ -243,7 +289,7 @@ def channel(state: State, obj: int) -> int:
 def operate(state: State, record: CallRecord, name: str, operation: Operation, subject: int | None) -> None:
     """A modelled operation happens: remember it, and let values flow as its model says."""
     solver = state.solver
-    formals, given = bind_formals(operation, record.actuals, record.node)
+    formals, given = bind_formals(operation, record.actuals)
     done = LibraryCall(record, name, operation, subject, formals, given)
     if not state.remember(done, subject):
         return
@@ -253,7 +299,10 @@ def operate(state: State, record: CallRecord, name: str, operation: Operation, s
     subjects = solver.fresh()
     if operation.subject is not None:
         for variable in formals.get(operation.subject, ()):
-            _spread(state, record, variable, subjects)
+            if operation.does is Does.STORE:  # into the container, not into what it holds
+                solver.copy(variable, subjects)
+            else:
+                _spread(state, record, variable, subjects)
     elif subject is not None:
         solver.add(subjects, subject)
     formals["()subjects"] = [subjects]
@@ -263,6 +312,7 @@ def operate(state: State, record: CallRecord, name: str, operation: Operation, s
     if operation.does is Does.BIND:
         partial = solver.allocate(target, Partial(record.site))
         state.partials[partial] = done
+        _bind_partial(state, done)
         return
     if operation.does is Does.DECORATE:
         if record.node is not None:  # `@lru_cache(maxsize=8)`, `@wraps(function)`: the call gives the decorator
@@ -282,6 +332,24 @@ def operate(state: State, record: CallRecord, name: str, operation: Operation, s
     _returns(state, done, subjects, target)
 
 
+def _bind_partial(state: State, done: LibraryCall) -> None:
+    """Whoever calls the partial, the function gets what is bound already."""
+    given = (*done.formals.get("args", ()),)
+    keywords = tuple(a for a in done.record.actuals if a.keyword is not None)
+
+    def of(obj: int) -> None:
+        match state.solver.objects[obj]:
+            case FunctionValue(function=function):
+                bind(state, (*(Actual(v) for v in given), *keywords), state.want(function), 0)
+            case Method(function=function):
+                bind(state, (*(Actual(v) for v in given), *keywords), function, 1)
+            case _:
+                pass
+
+    for variable in done.formals.get(done.operation.runs or "", ()):
+        state.solver.watch(variable, of)
+
+
 def _spread(state: State, record: CallRecord, variable: int, target: int) -> None:
     """target ⊇ the objects of a variable, and the elements of those that are containers."""
 
@@ -292,6 +360,8 @@ def _spread(state: State, record: CallRecord, variable: int, target: int) -> Non
             case Generator(function=function):
                 state.awaits.setdefault(obj, set()).add(record.function)
                 state.solver.copy(state.yields(function), target)
+            case Instance(cls=cls) if fields.CONTAINERS.intersection(state.names.lineage(cls)[1]):
+                state.solver.copy(state.element(obj), target)
             case _:
                 state.solver.add(target, obj)
 
@@ -339,13 +409,12 @@ def _returns(state: State, done: LibraryCall, subjects: int, target: int) -> Non
         case str():
             _give(state, done, returns, "", subjects, target)
         case _:
-            module, number = done.record.site.module, done.record.site.number
-            together = state.solver.allocate(target, Container(module, number, "tuple"))
+            together = state.solver.allocate(target, Container(done.record.site, "tuple"))
             for index, one in enumerate(returns):
                 place = state.solver.variable(("indexed", together, index))
                 state.solver.copy(place, state.element(together))
                 if one == Gives.SUBJECT:  # a set of them
-                    group = state.solver.allocate(place, Container(module, number, f"set {index}"))
+                    group = state.solver.allocate(place, Container(done.record.site, f"set {index}"))
                     state.solver.copy(subjects, state.element(group))
                 else:
                     _give(state, done, one, str(index), subjects, place)
@@ -367,16 +436,18 @@ def _give(state: State, done: LibraryCall, what: str, part: str, subjects: int, 
             elif operation.runs is None:
                 fields.awaited(state, CallRecord(record.function, record.site, record.at, subjects, (), target, by=done), target)
         case Gives.RESULTS:
-            group = solver.allocate(target, Container(record.site.module, record.site.number, "results"))
+            group = solver.allocate(target, Container(record.site, "results"))
             element = state.element(group)
+            for variable in done.formals.get("()result", ()):
+                solver.copy(variable, element)
             fields.awaited(state, CallRecord(record.function, record.site, record.at, subjects, (), element, by=done), element)
         case Gives.ELEMENT:
             sources = done.formals.get(operation.subject, ()) if operation.subject is not None else [subjects]
             for variable in sources:
                 solver.watch(variable, lambda obj: _element(state, obj, target))
         case Gives.NUMBERED | Gives.ZIPPED:
-            outer = solver.allocate(target, Container(record.site.module, record.site.number, "tuples"))
-            inner = solver.allocate(state.element(outer), Container(record.site.module, record.site.number, "tuple"))
+            outer = solver.allocate(target, Container(record.site, "tuples"))
+            inner = solver.allocate(state.element(outer), Container(record.site, "tuple of"))
             solver.copy(subjects, state.element(inner))
         case Gives.OBJECT:
             pass
@@ -397,7 +468,7 @@ def _make_result(state: State, done: LibraryCall, what: str, part: str, target: 
     if operation.makes in (Makes.PAIR, Makes.DUPLEX):
         obj = state.solver.allocate(target, Resource(what, record.site, f"end {part}"))
         state.constructed.setdefault(obj, []).append(done)
-    elif operation.does is Does.MAKE and model is not None and done.subject is None:
+    elif operation.does is Does.MAKE and model is not None:
         obj = make(state, record, model, part, target, record.actuals)
     else:
         # The same call on two subjects gives two resources of one site: one object.

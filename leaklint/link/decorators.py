@@ -43,9 +43,14 @@ def is_transparent(summary: ir.Summary, index: int) -> bool:
     if wrapped is None or not any(s == ir.DefineFunction(index) for s in walk(outer.body)):
         return False
     called = False
+    own = {p.name for p in function.parameters}
     for stmt in walk(function.body):
+        if isinstance(stmt, ir.With):
+            return False
         for expression in expressions(stmt):
             for part in subexpressions(expression):
+                if isinstance(part, ir.Attribute) and isinstance(part.base, ir.Name) and part.base.id in own:
+                    return False
                 if not isinstance(part, ir.Call):
                     continue
                 if part.function == ir.Name(wrapped):

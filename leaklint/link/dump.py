@@ -7,6 +7,7 @@ from enum import IntEnum
 
 from leaklint import ir
 from leaklint.link.actions import Action
+from leaklint.link.effects_kinds import Effect
 from leaklint.link.program import Program
 from leaklint.link.state import CallRecord
 from leaklint.link.units import Unit
@@ -14,11 +15,12 @@ from leaklint.link.values import Container, Coroutine, FunctionId, Generator, In
 
 
 class _Order(IntEnum):
-    """Facts of one place: what there is, what runs, what it does."""
+    """Facts of one place: what a function does to what it is given, what there is, what runs, what it does."""
 
-    OBJECT = 0
-    UNIT = 1
-    OPERATION = 2
+    FUNCTION = 0
+    OBJECT = 1
+    UNIT = 2
+    OPERATION = 3
 
 
 _Fact = tuple[str, ir.Span, _Order, str]
@@ -26,9 +28,9 @@ _Fact = tuple[str, ir.Span, _Order, str]
 
 
 def dump(program: Program) -> Iterator[str]:
-    """Lines without line ends, in the order of place, each `path:line object|unit|operation …`. An object is called by its name and
-    the place that makes it: `queue@pipe.py:8`."""
-    facts = {*_objects(program), *_units(program), *_operations(program)}
+    """Lines without line ends, in the order of place, each `path:line function|object|unit|operation …`. An object is called by its name
+    and the place that makes it: `queue@pipe.py:8`."""
+    facts = {*_functions(program), *_objects(program), *_units(program), *_operations(program)}
     for path, at, order, text in sorted(facts, key=lambda fact: (fact[0], tuple(_corners(fact[1])), *fact[2:])):
         yield f"{path}:{at.line} {order.name.lower()} {text}"
 
@@ -37,6 +39,8 @@ def origins(program: Program, obj: int) -> list[CallRecord]:
     """The calls that make a resource, or the instances of a project class that derives from a library's, in the order of place."""
     found = [call.record for call in program.state.constructed.get(obj, ())]
     value = program.value(obj)
+    if not found and (made := program.state.made_by.get(obj)) is not None:
+        return [made]
     if not found and isinstance(value, Resource):
         found = [call.record for call in program.state.at(value.site)]
     return sorted(found, key=lambda record: (program.path(record.function.module), tuple(_corners(record.at))))
@@ -44,6 +48,20 @@ def origins(program: Program, obj: int) -> list[CallRecord]:
 
 def _corners(at: ir.Span) -> tuple[int, int, int, int]:
     return at.line, at.column, at.end_line, at.end_column
+
+
+def _functions(program: Program) -> Iterator[_Fact]:
+    """The functions that do more with a parameter than keep it or hand it on, and those that return what they make."""
+    for function in sorted(program.live):
+        node = program.node(function)
+        done = [(p.name, program.effects.on(function, p.name)) for p in node.parameters]
+        told = [f"{', '.join(sorted(effects))} {name}" for name, effects in done if effects - _HANDED_ON]
+        told += [f"returns a new {', '.join(sorted(made.kinds))}" for made in program.effects.result(function)]
+        if told:
+            yield program.path(function.module), node.at, _Order.FUNCTION, f"{_runs(program, function)}: {'; '.join(told)}"
+
+
+_HANDED_ON = frozenset({Effect.KEEPS, Effect.RETURNS, Effect.ESCAPES})
 
 
 def _objects(program: Program) -> Iterator[_Fact]:
@@ -54,7 +72,7 @@ def _objects(program: Program) -> Iterator[_Fact]:
         opened = program.opened(obj)
         for record in origins(program, obj)[:1]:
             capacity = _capacity(program, obj)
-            text = f"{kind} {program.describe(obj)} made in {program.node(record.function).qualname}"
+            text = f"{kind} {program.describe(obj)} made in {_runs(program, record.function)}"
             text += f", capacity {capacity}" if capacity is not None else ""
             text += ", closed" if opened is None else f", open: {opened}"
             yield program.path(record.function.module), record.at, _Order.OBJECT, text
@@ -67,24 +85,35 @@ def _capacity(program: Program, obj: int) -> str | None:
         for capacity in (call.operation.capacity, model.capacity if model is not None else None):
             given = call.given.get(capacity.arg) if capacity is not None and capacity.arg is not None else None
             if given is not None:
-                return _written(given)
+                return written(given)
     return None
 
 
-def _written(expression: ir.Expr) -> str:
+def written(expression: ir.Expr) -> str:
+    """An expression as it was written, what is long left out."""
     match expression:
         case ir.Name(id=name):
             return name
         case ir.Constant(kind=kind, text=text):
             return repr(text) if kind == "str" else text
         case ir.Attribute(base=base, name=name):
-            return f"{_written(base)}.{name}"
+            return f"{written(base)}.{name}"
         case ir.Call(function=function):
-            return f"{_written(function)}(…)"
+            return f"{written(function)}(…)" if expression.arguments else f"{written(function)}()"
+        case ir.Await(value=value):
+            return f"await {written(value)}"
+        case ir.Walrus(target=target, value=value):
+            return f"{written(target)} := {written(value)}"
+        case ir.Subscript(base=base, index=index):
+            return f"{written(base)}[{written(index)}]"
+        case ir.Comparison(left=left, operators=operators, rights=rights):
+            return " ".join((written(left), *(f"{o} {written(r)}" for o, r in zip(operators, rights, strict=True))))
+        case ir.Operation(operator="not", operands=(operand,)):
+            return f"not {written(operand)}"
         case ir.Operation(operator=operator, operands=(operand,)):
-            return f"{operator}{_written(operand)}"
+            return f"{operator}{written(operand)}"
         case ir.Operation(operator=operator, operands=operands):
-            return f" {operator} ".join(map(_written, operands))
+            return f" {operator} ".join(map(written, operands))
         case _:
             return "…"
 
@@ -94,7 +123,7 @@ def _units(program: Program) -> Iterator[_Fact]:
         if unit.made is None:
             continue
         made = unit.made.record
-        text = f"{unit.kind} {unit.name}{', daemon' if unit.daemon else ''}, made in {program.node(made.function).qualname}"
+        text = f"{unit.kind} {unit.name}{', daemon' if unit.daemon else ''}, made in {_runs(program, made.function)}"
         yield program.path(made.function.module), made.at, _Order.UNIT, f"{text}, {_start(program, unit, made)}, {_entries(program, unit)}"
 
 
@@ -119,13 +148,20 @@ def _function(program: Program, function: FunctionId) -> str:
     return f"{node.qualname}@{program.path(function.module)}:{node.at.line}"
 
 
+def _runs(program: Program, function: FunctionId) -> str:
+    """A function, with the object that it runs on where such objects are told apart."""
+    name = program.node(function).qualname
+    owner = program.value(function.context)
+    return f"{name} of {_subject(program, function.context)}" if isinstance(owner, Instance) else name
+
+
 def _operations(program: Program) -> Iterator[_Fact]:
     for action in program.actions:
         yield program.path(action.function.module), action.at, _Order.OPERATION, _operation(program, action)
 
 
 def _operation(program: Program, action: Action) -> str:
-    text = f"{action.does} in {program.node(action.function).qualname}: {action.name}"
+    text = f"{action.does} in {_runs(program, action.function)}: {action.name}"
     subjects = _subjects(program, action.subjects)
     if subjects:
         text += f" on {', '.join(subjects)}"
@@ -151,9 +187,11 @@ def _subject(program: Program, obj: int) -> str:
             return ", ".join(sorted({action.name for action in program.at(site)})) or "an awaitable"
         case Resource() | Instance():
             made = origins(program, obj)
-            return program.describe(obj) + (f"@{program.path(made[0].function.module)}:{made[0].at.line}" if made else "")
+            text = program.describe(obj) + (f"@{program.path(made[0].function.module)}:{made[0].at.line}" if made else "")
+            owner = program.owner(obj)
+            return text if owner is None else f"{text} of {_subject(program, owner)}"
         case _:
             return program.describe(obj)
 
 
-__all__ = ["dump", "origins"]
+__all__ = ["dump", "origins", "written"]

@@ -22,20 +22,30 @@ from leaklint.link.values import (
     ModuleValue,
     Pending,
     Resource,
-    Site,
     Super,
 )
+
+CONTAINERS = frozenset(
+    {
+        "dict", "list", "set", "tuple", "collections.UserDict", "collections.UserList", "collections.OrderedDict",
+        "collections.defaultdict", "collections.deque", "weakref.WeakSet", "weakref.WeakValueDictionary", "weakref.WeakKeyDictionary",
+    }
+)  # fmt: skip
+"""Bases that make an instance a container: it holds elements."""
 
 
 def load(state: State, function: FunctionId, base: int, name: str, target: int) -> None:
     """target ⊇ base.name"""
-    state.loads.append(Load(function, base, name))
-    state.solver.watch(base, lambda obj: _load_from(state, function, obj, name, target))
+    state.loads.append(Load(function, base, name, target=target))
+    state.solver.watch(base, _load_from, state, function, name, target)
 
 
-def _load_from(state: State, function: FunctionId, obj: int, name: str, target: int) -> None:
+def _load_from(state: State, function: FunctionId, name: str, target: int, obj: int) -> None:
     solver = state.solver
+    name = _ALIKE.get(name, name) if not isinstance(solver.objects[obj], Instance | ClassValue | Super) else name
     match solver.objects[obj]:
+        case Instance(cls=cls) if name == "__class__":
+            solver.add(target, state.class_value(cls))
         case Instance(cls=cls):
             solver.copy(state.attribute(obj, name), target)
             if not _member(state, function, state.names.lineage(cls)[0], obj, name, target):
@@ -68,6 +78,8 @@ def _load_from(state: State, function: FunctionId, obj: int, name: str, target: 
                 solver.copy(state.attribute(obj, name), target)
         case Container() if name in containers.METHODS:
             solver.allocate(target, ContainerMethod(obj, name))
+        case Container(part=part) if part in containers.WITH_ATTRIBUTES:
+            _held_at(state, obj, name, target)
         case Super(receiver=receiver) if name == "__new__":
             solver.add(target, receiver)  # calling it makes what calling the class makes
         case Super(cls=cls, receiver=receiver):
@@ -76,6 +88,10 @@ def _load_from(state: State, function: FunctionId, obj: int, name: str, target: 
                 _library_member(state, receiver, outside, name, target)
         case _:
             pass
+
+
+_ALIKE = {"__aenter__": "__enter__", "__aexit__": "__exit__", "__aiter__": "__iter__", "__anext__": "__next__"}
+"""Models have one name for the plain and the async form."""
 
 
 def _above(state: State, cls: ClassId, receiver: int) -> tuple[tuple[ClassId, ...], tuple[str, ...]]:
@@ -101,19 +117,20 @@ def _member(state: State, function: FunctionId, line: tuple[ClassId, ...], obj: 
             return True
         match binding(state.names.function(method)):
             case Binding.PROPERTY:
+                method = state.within(method, obj)
                 calls.bind_self(state, method, obj)
                 node = state.names.function(method)
                 if node.is_async:
-                    solver.allocate(target, Coroutine(method, Site(method.module, -1 - method.index)))
+                    solver.allocate(target, Coroutine(method, method.site(-1 - method.index)))
                 else:
                     solver.copy(state.result(method), target)
                 state.accessed.add((function, method))
             case Binding.STATIC:
-                solver.allocate(target, FunctionValue(method))
+                solver.allocate(target, FunctionValue(state.want(method)))
             case Binding.CLASS:
-                solver.allocate(target, Method(method, state.class_value(line[0])))
+                solver.allocate(target, Method(state.want(method), state.class_value(line[0])))
             case Binding.PLAIN:
-                solver.allocate(target, Method(method, obj))
+                solver.allocate(target, Method(state.within(method, obj), obj))
         return True
     return False
 
@@ -125,15 +142,15 @@ def _is_replaced(function: ir.Function) -> bool:
 
 def _bound(state: State, source: int, receiver: int, target: int) -> None:
     """target ⊇ source, a class-level value, as an instance sees it: functions become methods."""
+    state.solver.watch(source, _as_seen, state, receiver, target)
 
-    def of(obj: int) -> None:
-        match state.solver.objects[obj]:
-            case FunctionValue(function=function):
-                state.solver.allocate(target, Method(function, receiver))
-            case _:
-                state.solver.add(target, obj)
 
-    state.solver.watch(source, of)
+def _as_seen(state: State, receiver: int, target: int, obj: int) -> None:
+    match state.solver.objects[obj]:
+        case FunctionValue(function=function):
+            state.solver.allocate(target, Method(state.within(function, receiver), receiver))
+        case _:
+            state.solver.add(target, obj)
 
 
 def _library_member(state: State, obj: int, outside: tuple[str, ...], name: str, target: int) -> None:
@@ -141,6 +158,9 @@ def _library_member(state: State, obj: int, outside: tuple[str, ...], name: str,
         model = state.models.types.get(dotted)
         if model is not None and (name in model.methods or name == "__init__"):
             state.solver.allocate(target, LibraryMethod(obj, dotted, name))
+            return
+        if dotted in CONTAINERS and (name in containers.METHODS or name == "__init__"):
+            state.solver.allocate(target, ContainerMethod(obj, "update" if name == "__init__" else name))
             return
 
 
@@ -155,7 +175,7 @@ def _class_member(state: State, cls: ClassId, obj: int, name: str, target: int) 
         if method is None:
             solver.copy(state.attribute(state.class_value(one), name), target)
         elif binding(state.names.function(method)) is Binding.CLASS:
-            solver.allocate(target, Method(method, obj))
+            solver.allocate(target, Method(state.want(method), obj))
         else:
             solver.allocate(target, FunctionValue(method))
         return
@@ -181,55 +201,100 @@ def copy_global(state: State, module: int, name: str, target: int, seen: frozens
 def store(state: State, function: FunctionId, base: int, name: str, value: int, constant: ir.Expr | None) -> None:
     """base.name ⊇ value"""
     state.loads.append(Load(function, base, name, value, constant))
+    if value != NOTHING or state.names.has_setter(name):
+        state.solver.watch(base, _store_in, state, function, name, value)
+
+
+def _store_in(state: State, function: FunctionId, name: str, value: int, obj: int) -> None:
+    match state.solver.objects[obj]:
+        case Instance(cls=cls) if (setter := state.names.setter(cls, name)) is not None:
+            setter = state.within(setter, obj)
+            calls.bind_self(state, setter, obj)
+            calls.bind_value(state, setter, 1, value)
+            state.accessed.add((function, setter))
+        case Instance() | Resource():
+            state.solver.copy(value, state.attribute(obj, name))
+        case ClassValue(cls=cls):
+            state.solver.copy(value, state.attribute(obj, name))
+            if not any(name in state.names.members(one) for one in state.names.lineage(cls)[0]):  # else it is found as a member
+                state.for_each(cls, lambda one: state.solver.copy(value, state.attribute(one, name)))
+        case ModuleValue(module=module):
+            state.solver.copy(value, state.global_(module, name))
+        case Container(part=part) if part in containers.WITH_ATTRIBUTES:
+            state.put_at(obj, name, value)
+        case Super(receiver=receiver):
+            state.solver.copy(value, state.attribute(receiver, name))
+        case _:
+            pass
+
+
+def element(state: State, base: int, target: int, key: int | str | None = None) -> None:
+    """target ⊇ base[…], or base[key]; subscripting a class or a function of the library (`Queue[int]`) gives itself."""
+    state.solver.watch(base, _element_of, state, target, key)
+
+
+def _element_of(state: State, target: int, key: int | str | None, obj: int) -> None:
+    match state.solver.objects[obj]:
+        case Container(is_record=True) if key is not None:
+            _held_at(state, obj, key, target)
+        case Container() if isinstance(key, int) and (indexed := state.solver.known(("indexed", obj, key))) != NOTHING:
+            state.solver.copy(indexed, target)
+        case Container() | Resource():
+            state.solver.copy(state.element(obj), target)
+        case ClassValue() | Library() | FunctionValue() | Method() | LibraryMethod():
+            state.solver.add(target, obj)
+        case Instance(cls=cls):
+            method = state.method(cls, "__getitem__", obj)
+            if method is not None:
+                calls.bind_self(state, method, obj)
+                state.solver.copy(state.result(method), target)
+            elif names := _in_order(state, cls):
+                for name in names[key : key + 1] if isinstance(key, int) else names:
+                    state.solver.copy(state.attribute(obj, name), target)
+            elif key is not None:
+                _held_at(state, obj, key, target)
+            else:
+                state.solver.copy(state.element(obj), target)
+        case _:
+            pass
+
+
+def _held_at(state: State, obj: int, key: int | str, target: int) -> None:
+    """target ⊇ what a record has under the key, or is put in under keys that nobody knows."""
+    state.solver.copy(state.indexed(obj, key), target)
+    state.solver.copy(state.anywhere(obj), target)
+
+
+def put(state: State, base: int, value: int, key: int | str | None) -> None:
+    """base[…] ⊇ value, or base[key] ⊇ value"""
 
     def into(obj: int) -> None:
         match state.solver.objects[obj]:
-            case Instance() | ClassValue() | Resource():
-                state.solver.copy(value, state.attribute(obj, name))
-            case ModuleValue(module=module):
-                state.solver.copy(value, state.global_(module, name))
-            case Super(receiver=receiver):
-                state.solver.copy(value, state.attribute(receiver, name))
+            case Container(is_record=True) if key is not None:
+                state.put_at(obj, key, value)
+            case Container() | Resource():
+                state.solver.copy(value, state.anywhere(obj))
+            case Instance(cls=cls):
+                method = state.method(cls, "__setitem__", obj)
+                if method is not None:
+                    calls.bind_self(state, method, obj)
+                    calls.bind_value(state, method, 2, value)
+                elif key is not None:
+                    state.put_at(obj, key, value)
+                else:
+                    state.solver.copy(value, state.anywhere(obj))
             case _:
                 pass
 
     state.solver.watch(base, into)
 
 
-def element(state: State, base: int, target: int) -> None:
-    """target ⊇ base[…]; subscripting a class or a function of the library (`Queue[int]`) gives itself."""
-
-    def of(obj: int) -> None:
-        match state.solver.objects[obj]:
-            case Container() | Resource():
-                state.solver.copy(state.element(obj), target)
-            case ClassValue() | Library() | FunctionValue() | Method() | LibraryMethod():
-                state.solver.add(target, obj)
-            case Instance(cls=cls):
-                method = state.names.method(cls, "__getitem__")
-                if method is not None:
-                    calls.bind_self(state, method, obj)
-                    state.solver.copy(state.result(method), target)
-            case _:
-                pass
-
-    state.solver.watch(base, of)
-
-
-def put(state: State, base: int, value: int) -> None:
-    """base[…] ⊇ value"""
+def pour(state: State, base: int, values: int) -> None:
+    """base[:] = values"""
 
     def into(obj: int) -> None:
-        match state.solver.objects[obj]:
-            case Container() | Resource():
-                state.solver.copy(value, state.element(obj))
-            case Instance(cls=cls):
-                method = state.names.method(cls, "__setitem__")
-                if method is not None:
-                    calls.bind_self(state, method, obj)
-                    calls.bind_value(state, method, 2, value)
-            case _:
-                pass
+        if isinstance(state.solver.objects[obj], Container):
+            element(state, values, state.anywhere(obj))
 
     state.solver.watch(base, into)
 
@@ -238,11 +303,21 @@ def destructure(state: State, base: int, index: int, target: int) -> None:
     """target ⊇ the element of base at this index, where it is known."""
 
     def of(obj: int) -> None:
-        if isinstance(state.solver.objects[obj], Container):
-            indexed = state.solver.known(("indexed", obj, index))
-            state.solver.copy(indexed if indexed != NOTHING else state.element(obj), target)
+        match state.solver.objects[obj]:
+            case Container():
+                indexed = state.solver.known(("indexed", obj, index))
+                state.solver.copy(indexed if indexed != NOTHING else state.element(obj), target)
+            case Instance(cls=cls) if index < len(names := _in_order(state, cls)):
+                state.solver.copy(state.attribute(obj, names[index]), target)
+            case _:
+                pass
 
     state.solver.watch(base, of)
+
+
+def _in_order(state: State, cls: ClassId) -> list[str]:
+    """The fields of a named tuple."""
+    return calls.field_names(state, cls) if "typing.NamedTuple" in state.names.lineage(cls)[1] else []
 
 
 def awaited(state: State, record: CallRecord, target: int) -> None:
@@ -287,9 +362,13 @@ def iterated(state: State, record: CallRecord, target: int, is_async: bool) -> N
                 solver.copy(state.element(calls.channel(state, obj)), target)
                 _operate(state, record, obj, value, "__iter__", target)
             case Instance(cls=cls) as value:
+                if CONTAINERS.intersection(state.names.lineage(cls)[1]) and state.names.method(cls, "__iter__") is None:
+                    solver.copy(state.element(obj), target)
+                for name in _in_order(state, cls):
+                    solver.copy(state.attribute(obj, name), target)
                 names = ("__aiter__", "__anext__") if is_async else ("__iter__", "__next__")
                 for name in names:
-                    method = state.names.method(cls, name)
+                    method = state.method(cls, name, obj)
                     if method is not None:
                         calls.bind_self(state, method, obj)
                         state.accessed.add((record.function, method))
@@ -321,7 +400,7 @@ def entered(state: State, record: CallRecord, target: int, is_async: bool) -> No
                 state.callees.setdefault(record.site, set()).add(callee)
             case Instance(cls=cls) as value:
                 for position, name in enumerate(names):
-                    method = state.names.method(cls, name)
+                    method = state.method(cls, name, obj)
                     if method is None:
                         continue
                     calls.bind_self(state, method, obj)
@@ -356,4 +435,4 @@ def _operate(state: State, record: CallRecord, obj: int, value: Resource | Insta
         calls.operate(state, inner, f"{model.name}.{name}", model.methods[name], obj)
 
 
-__all__ = ["awaited", "copy_global", "destructure", "element", "entered", "iterated", "load", "put", "store"]
+__all__ = ["awaited", "copy_global", "destructure", "element", "entered", "iterated", "load", "pour", "put", "store"]

@@ -9,7 +9,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does
 from leaklint.link.scopes import subexpressions, walk
 from leaklint.link.sizes import length, origin, whole_number
-from leaklint.link.values import FunctionId, Site
+from leaklint.link.values import FunctionId
 
 if TYPE_CHECKING:
     from leaklint.link.actions import Action
@@ -44,7 +44,7 @@ def footprint(program: Program, function: FunctionId, value: ir.Expr, depth: int
             return _together(program, function, tuple(one for _, one in pairs), depth)
         case ir.Subscript(base=base, index=ir.Slice(lower=None, upper=None, step=None)):
             return _copy(footprint(program, function, base, depth + 1))
-        case ir.Call(site=site) if (made := _made(program, function, program.at(Site(function.module, site)), depth)) is not None:
+        case ir.Call(site=site) if (made := _made(program, function, program.at(function.site(site)), depth)) is not None:
             return made
         case _:
             found = origin(program, function, value)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 from leaklint import ir
@@ -15,6 +17,7 @@ from leaklint.link.values import ClassId, FunctionId, Library, ModuleValue
 Definition: TypeAlias = ClassId | FunctionId | ModuleValue | Library
 
 _DOTTED = re.compile(r"[A-Za-z_][\w.]*")
+_BUILTINS = frozenset(dir(builtins))
 _MOST_SUBCLASSES = 24
 """Above this many a declared type says too little to stand for all its subclasses."""
 
@@ -37,6 +40,7 @@ class Names:
         self._globals = [self._collect(index, module) for index, module in enumerate(modules)]
         self._mro: dict[ClassId, tuple[tuple[ClassId, ...], tuple[str, ...]]] = {}
         self._members: dict[ClassId, dict[str, FunctionId | None]] = {}
+        self._constants: dict[tuple[int, str], str | None] = {}
         self._subclasses: dict[ClassId, list[ClassId]] | None = None
         known = (*models.types, *models.functions, *models.aliases, *(f"{m}.x" for m in models.inert_modules))
         self._described = frozenset(models.types) | {".".join(name.split(".")[:n]) for name in known for n in range(1, name.count(".") + 1)}
@@ -183,6 +187,16 @@ class Names:
                 return self.resolve_global(self.by_name[dotted], definition.name, depth + 1)
         return None
 
+    def constant(self, module: int, name: str) -> str | None:
+        """The text of a global that is a string and nothing else."""
+        key = (module, name)
+        if key not in self._constants:
+            where = self.resolve_global(module, name)
+            definitions = self._globals[where[0]].defined.get(where[1], ()) if where is not None else ()
+            only = definitions[0] if len(definitions) == 1 else None
+            self._constants[key] = only.text if isinstance(only, ir.Constant) and only.kind == "str" else None
+        return self._constants[key]
+
     def resolve(self, module: int, expression: ir.Expr, seen: frozenset[tuple[int, str]] = frozenset()) -> Definition | None:
         """What a chain of names leads to, seen from the top level of the module; subscripts (`Generic[T]`) are looked through."""
         match expression:
@@ -235,6 +249,8 @@ class Names:
             resolved = self.resolve(cls.module, base)
             if resolved is None and isinstance(base, ir.Name) and node.parent:
                 resolved = self._local_class(cls.module, node.parent, base.id)
+            if resolved is None and isinstance(base, ir.Name) and base.id in _BUILTINS and not self.binds(cls.module, base.id):
+                resolved = Library(base.id)
             found.append(resolved)
         return tuple(found)
 
@@ -246,22 +262,23 @@ class Names:
         return None
 
     def lineage(self, cls: ClassId) -> tuple[tuple[ClassId, ...], tuple[str, ...]]:
-        """The class and its project bases, nearest first (depth first, left to right), and the dotted names of its bases outside
-        the project; a base that cannot be resolved is "?"."""
+        """The class and its project bases in the order in which Python looks at them, and the dotted names of its bases outside the
+        project; a base that cannot be resolved is "?"."""
         if cls not in self._mro:
             self._mro[cls] = ((cls,), ())  # a cycle of bases ends here
-            line, outside = [cls], []
+            lines: list[tuple[ClassId, ...]] = []
+            outside: list[str] = []
             for base in self.bases(cls):
                 match base:
                     case ClassId():
                         inner, more = self.lineage(base)
-                        line += [c for c in inner if c not in line]
+                        lines.append(inner)
                         outside += [name for name in more if name not in outside]
                     case Library(name=name):
                         outside.append(name)
                     case _:
                         outside.append("?")
-            self._mro[cls] = (tuple(line), tuple(outside))
+            self._mro[cls] = ((cls, *_linearized([*lines, tuple(line[0] for line in lines)], cls)), tuple(outside))
         return self._mro[cls]
 
     def members(self, cls: ClassId) -> dict[str, FunctionId | None]:
@@ -288,15 +305,40 @@ class Names:
         return None
 
     def subclasses(self, cls: ClassId) -> tuple[ClassId, ...]:
-        """All project classes below `cls`, itself not included; none when there are too many to mean anything."""
+        """The project classes below `cls`; none when there are too many to mean anything."""
+        found = self.below(cls)
+        return found if len(found) <= _MOST_SUBCLASSES else ()
+
+    def setter(self, cls: ClassId, name: str) -> FunctionId | None:
+        """The `@name.setter` that an assignment to the attribute runs."""
+        return next((found for one in self.lineage(cls)[0] if (found := self._setters.get((one, name))) is not None), None)
+
+    def has_setter(self, name: str) -> bool:
+        """Whether an assignment to an attribute of this name may run a method."""
+        return name in self._set_names
+
+    @cached_property
+    def _set_names(self) -> frozenset[str]:
+        return frozenset(name for _, name in self._setters)
+
+    @cached_property
+    def _setters(self) -> dict[tuple[ClassId, str], FunctionId]:
+        found: dict[tuple[ClassId, str], FunctionId] = {}
+        for module, node in enumerate(self.modules):
+            for index, function in enumerate(node.summary.functions):
+                if function.owner is not None and any(isinstance(d, ir.Attribute) and d.name == "setter" for d in function.decorators):
+                    found[ClassId(module, function.owner), function.name] = FunctionId(module, index)
+        return found
+
+    def below(self, cls: ClassId) -> tuple[ClassId, ...]:
+        """All project classes below `cls`, itself not included."""
         if self._subclasses is None:
             self._subclasses = {}
             for module, node in enumerate(self.modules):
                 for index in range(len(node.summary.classes)):
                     for base in self.lineage(ClassId(module, index))[0][1:]:
                         self._subclasses.setdefault(base, []).append(ClassId(module, index))
-        found = self._subclasses.get(cls, [])
-        return tuple(found) if len(found) <= _MOST_SUBCLASSES else ()
+        return tuple(self._subclasses.get(cls, ()))
 
     def declared(self, module: int, annotation: ir.Expr | None) -> tuple[ClassId, ...]:
         """The project classes that an annotation names: through `X | None`, `Optional[X]`, strings; containers are not entered."""
@@ -326,6 +368,16 @@ class Names:
         for name in rest:
             found = self.member(found, name)
         return found
+
+
+def _linearized(lines: list[tuple[ClassId, ...]], cls: ClassId) -> list[ClassId]:
+    """The bases of a class, merged so that each stands after all that name it as a base (C3: Barrett et al., "A Monotonic Superclass
+    Linearization for Dylan", 1996). Where no such order exists: in the order of their first mention."""
+    merged: list[ClassId] = []
+    while lines := [rest for line in lines if (rest := tuple(one for one in line if one not in merged and one != cls))]:
+        later = {one for line in lines for one in line[1:]}
+        merged.append(next((line[0] for line in lines if line[0] not in later), lines[0][0]))
+    return merged
 
 
 def _is_accessor(function: ir.Function) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from leaklint import ir
 from leaklint.link.calls import is_inert
+from leaklint.link.closed import main_function
 from leaklint.link.decorators import is_transparent
 from leaklint.link.state import NOTHING, State
 from leaklint.link.values import (
+    NO_CONTEXT,
     ClassId,
     ClassValue,
     Container,
@@ -20,6 +21,7 @@ from leaklint.link.values import (
     Instance,
     LibraryMethod,
     Method,
+    Object,
     Partial,
     Pending,
     Resource,
@@ -58,7 +60,7 @@ class _Decision:
         self.by_object: dict[int, list[tuple[str, int]]] | None = None
 
     def run(self) -> Openness:
-        self.result.closed_modules = _closed_modules(self.state)
+        self.result.closed_modules = self.state.contexts.closed
         self._calls()
         self._loads()
         self._functions()
@@ -87,7 +89,7 @@ class _Decision:
         for record in self.state.calls:
             if not record.actuals:
                 continue
-            callees = solver.points[record.callee] if record.callee != NOTHING and record.callee not in solver.overflow else ()
+            callees = solver.points[record.callee] if record.callee != NOTHING and record.callee not in solver.widened else ()
             unknown = self.state.unknown_calls.get(record.site)
             if callees and not unknown:
                 continue
@@ -99,7 +101,8 @@ class _Decision:
                 self._escape(actual.variable, f"{reason} ({self._place(record.function, record.at.line)})")
 
     def _loads(self) -> None:
-        """Attributes used on objects that nobody knows: any object under that name may be meant."""
+        """Attributes used on objects that nobody knows: any object under that name may be meant. An instance that is told apart only when
+        it has escaped: see `_instance`."""
         solver = self.state.solver
         for load in self.state.loads:
             if load.base != NOTHING and solver.points[load.base]:
@@ -109,8 +112,12 @@ class _Decision:
             else:
                 self._escape(load.value, f"stored on an unknown object as `.{load.name}`")
         for key, variable in list(solver.keyed().items()):
-            if isinstance(key, tuple) and key[0] == "attribute" and key[2] in self.touched:
+            if isinstance(key, tuple) and key[0] == "attribute" and key[2] in self.touched and not is_apart(solver.objects[key[1]]):
                 self._escape(variable, f"`.{key[2]}` is used on an unknown object")
+        for cls in self.state.made:
+            generic = self.state.generic.get(cls)
+            for _, variable in self._attributes().get(generic, ()) if generic is not None else ():
+                self._escape(variable, f"code out of sight may make a `{self.state.names.cls(cls).name}` too")
 
     def _functions(self) -> None:
         names = self.state.names
@@ -118,24 +125,32 @@ class _Decision:
         for made in self.state.library.values():
             for obj in made.entries:
                 called |= set(functions_of(self.state, obj))
+        sources = {function.source for function in called}
         for module, node in enumerate(names.modules):
-            closed = module in self.result.closed_modules
-            main = _main(node)
-            if closed and main is not None and not node.summary.starts_program:
+            main = main_function(node)
+            if module in self.result.closed_modules and main is not None and not node.summary.starts_program:
                 self._open(FunctionId(module, main), "it starts the program")
-            for index, function in enumerate(node.summary.functions):
-                if function.kind != "def":
-                    continue
-                identity = FunctionId(module, index)
-                owner = ClassId(module, function.owner) if function.owner is not None else None
-                nested = function.parent not in (0, None)
-                hidden = function.name.startswith("_") and not function.name.startswith("__")
-                if owner is not None and self._overrides_library(owner, function.name):
-                    self._open(identity, "it overrides a method of a library class")
-                elif function.name in self.touched and owner is not None:
-                    self._open(identity, f"`.{function.name}` is called on an unknown object")
-                elif not closed and not nested and (not hidden or identity not in called):
-                    self._open(identity, "it is public" if not hidden else "nothing in sight calls it")
+        for function in sorted(self.state.functions):
+            written = names.function(function)
+            if written.kind != "def":
+                continue
+            owner = ClassId(function.module, written.owner) if written.owner is not None else None
+            hidden = written.name.startswith("_") and not written.name.startswith("__")
+            if owner is not None and self._overrides_library(self._class_of(function, owner), written.name):
+                self._open(function, "it overrides a method of a library class")
+            elif owner is not None and written.name in self.touched and function.context == NO_CONTEXT:
+                self._open(function, f"`.{written.name}` is called on an unknown object")
+            elif function.module in self.result.closed_modules or written.parent:
+                pass
+            elif function.source not in sources:
+                self._open(function, "nothing in sight calls it" if hidden else "it is public")
+            elif not hidden and function.context == NO_CONTEXT:
+                self._open(function, "it is public")
+
+    def _class_of(self, function: FunctionId, owner: ClassId) -> ClassId:
+        """The class of the object that a method runs on."""
+        value = self.state.solver.objects[function.context]
+        return value.cls if isinstance(value, Instance) else owner
 
     def _overrides_library(self, cls: ClassId, name: str) -> bool:
         """Whether a base outside the project may call the method by its name."""
@@ -154,8 +169,8 @@ class _Decision:
         if function.module in self.result.closed_modules and reason.startswith("it is public"):
             return
         where = f"returned from `{node.qualname}`"
-        self._escape(self.state.solver.known(("result", function.module, function.index)), where)
-        self._escape(self.state.solver.known(("yields", function.module, function.index)), where)
+        self._escape(self.state.solver.known(("result", *function.source, function.context)), where)
+        self._escape(self.state.solver.known(("yields", *function.source, function.context)), where)
 
     def _public_state(self) -> None:
         """Public attributes and globals of modules that others may import."""
@@ -167,7 +182,7 @@ class _Decision:
                 self._escape(variable, f"`{key[2]}` is a public name of its module")
             elif key[0] == "attribute" and not str(key[2]).startswith(("_", "()")):
                 value = solver.objects[key[1]]
-                if isinstance(value, Instance | ClassValue) and value.cls.module not in self.result.closed_modules:
+                if isinstance(value, Instance | ClassValue) and value.cls.module not in self.result.closed_modules and not is_apart(value):
                     self._escape(variable, f"`{key[2]}` is a public attribute")
 
     def _outlines(self) -> None:
@@ -190,8 +205,7 @@ class _Decision:
     def _widened(self) -> None:
         """What reaches a variable that can hold anything."""
         solver = self.state.solver
-        anything = {obj for variable, rest in solver.overflow.items() for obj in solver.points[variable] | rest}
-        for obj in sorted(anything):
+        for obj in sorted(solver.anything()):
             self._escape_object(obj, "it passes through a variable that can hold anything")
             if isinstance(solver.objects[obj], Instance):
                 for _, attribute in self._attributes().get(obj, ()):
@@ -225,19 +239,24 @@ class _Decision:
                 case Instance(cls=cls):
                     self._instance(cls, obj, reason)
                 case ClassValue(cls=cls):
-                    self._instance(cls, state.instance(cls), reason)
+                    for one in state.instances(cls):
+                        if not is_apart(solver.objects[one]):
+                            self._instance(cls, one, reason)
                 case _:
                     pass
 
     def _instance(self, cls: ClassId, obj: int, reason: str) -> None:
-        """Whoever has an instance may call its public methods and use its public attributes."""
+        """Whoever has an instance may call its public methods and use its public attributes, and the others that unknown objects have."""
         for one in self.state.names.lineage(cls)[0]:
             for name, method in self.state.names.members(one).items():
-                if method is not None and (not name.startswith("_") or name.startswith("__")) and name != "__init__":
-                    self._open(method, reason)
+                public = not name.startswith("_") or name.startswith("__") or name in self.touched
+                if method is not None and public and name != "__init__":
+                    self._open(self.state.within(method, obj), reason)
         for key, variable in self._attributes().get(obj, ()):
             if not key.startswith(("_", "()")):
                 self._escape(variable, reason)
+            elif key in self.touched:
+                self._escape(variable, f"`.{key}` is used on an unknown object")
 
     def _attributes(self) -> dict[int, list[tuple[str, int]]]:
         if self.by_object is None:
@@ -251,6 +270,11 @@ class _Decision:
         return f"{self.state.names.modules[function.module].path}:{line}"
 
 
+def is_apart(value: Object) -> bool:
+    """Whether the object is an instance that is told apart from others of its class."""
+    return isinstance(value, Instance) and value.site is not None
+
+
 def functions_of(state: State, obj: int) -> tuple[FunctionId, ...]:
     """The project functions that run when the object is called, awaited or started."""
     match state.solver.objects[obj]:
@@ -261,35 +285,10 @@ def functions_of(state: State, obj: int) -> tuple[FunctionId, ...]:
             variables = inner.formals.get(inner.operation.runs or "", ())
             return tuple(f for v in variables for o in sorted(state.solver.points[v]) if o != obj for f in functions_of(state, o))
         case Instance(cls=cls):
-            method = state.names.method(cls, "__call__")
+            method = state.method(cls, "__call__", obj)
             return (method,) if method is not None else ()
         case _:
             return ()
-
-
-def _main(module: ir.Module) -> int | None:
-    """The index of a top-level function called `main`."""
-    functions = enumerate(module.summary.functions)
-    return next((i for i, f in functions if f.name == "main" and f.parent == 0 and f.owner is None), None)
-
-
-def _closed_modules(state: State) -> frozenset[int]:
-    """The modules of programs that are all in sight: scripts (a `__main__` guard or a `main`, outside any package) and the project modules
-    outside packages that they import, directly or not. Nobody else uses what these define."""
-    names = state.names
-    modules = names.modules
-    lone = {i for i, m in enumerate(modules) if "." not in m.name and not m.is_package}
-    todo = [i for i in lone if modules[i].summary.starts_program or _main(modules[i]) is not None]
-    closed: set[int] = set()
-    while todo:
-        module = todo.pop()
-        if module in closed:
-            continue
-        closed.add(module)
-        for imported in names.imports(module):
-            if imported in lone:
-                todo.append(imported)
-    return frozenset(closed)
 
 
 __all__ = ["Openness", "decide", "functions_of"]

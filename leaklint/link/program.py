@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Models, TypeModel
 from leaklint.link.actions import Action
 from leaklint.link.calls import is_inert
+from leaklint.link.effects import Effects
 from leaklint.link.openness import Openness, functions_of
 from leaklint.link.places import Place, places
 from leaklint.link.raising import Raising
 from leaklint.link.state import NOTHING, CallRecord, LibraryCall, State
 from leaklint.link.units import Unit, units
 from leaklint.link.values import (
+    NO_CONTEXT,
+    ClassId,
     ClassValue,
     Container,
     ContainerMethod,
@@ -28,6 +32,8 @@ from leaklint.link.values import (
     Resource,
     Site,
 )
+
+Rank: TypeAlias = "tuple[str, int, str | int, str, Rank | tuple[()]]"
 
 
 @dataclass
@@ -106,7 +112,7 @@ class Program:
         if place is None:
             return False
         items = (item for e in place.around if isinstance(e.stmt, ir.With) and e.block == "body" for item in e.stmt.items)
-        return any(self.kind(o) is Kind.SCOPE for item in items for a in self.at(Site(action.site.module, item.site)) for o in a.subjects)
+        return any(self.kind(o) is Kind.SCOPE for item in items for a in self.at(action.function.site(item.site)) for o in a.subjects)
 
     # --- objects
 
@@ -132,7 +138,7 @@ class Program:
 
     def local_objects(self, function: FunctionId, names: Iterable[str]) -> frozenset[int]:
         """What local variables of a function may hold."""
-        keys = (("local", function.module, function.index, name) for name in names)
+        keys = (("local", *function.source, function.context, name) for name in names)
         return frozenset(o for key in keys for o in self.holds(self.state.solver.known(key)))
 
     def elements(self, objects: Iterable[int]) -> frozenset[int]:
@@ -168,7 +174,7 @@ class Program:
                 label, rank = key[2], 1
             else:
                 function = names.modules[key[1]].summary.functions[key[2]]
-                label, rank = key[3], 3 if any(p.name == key[3] for p in function.parameters) else 2
+                label, rank = key[4], 3 if any(p.name == key[4] for p in function.parameters) else 2
             for obj in points:
                 if isinstance(self.value(obj), Resource) and (obj not in ranked or (rank, label) < ranked[obj]):
                     ranked[obj] = (rank, label)
@@ -191,6 +197,30 @@ class Program:
             if isinstance(key, tuple) and key[0] in ("attribute", "global"):
                 found |= self.state.solver.points[variable]
         return self.elements(found)
+
+    @cached_property
+    def holders(self) -> dict[int, frozenset[ClassId]]:
+        """Object id → the project classes whose attributes, on instances or on the class, hold it, itself or in a container held there."""
+        found: dict[int, set[ClassId]] = {}
+        for key, variable in self.state.solver.keyed().items():
+            if isinstance(key, tuple) and key[0] == "attribute" and not key[2].startswith("()"):
+                owner = self.value(key[1])
+                if isinstance(owner, Instance | ClassValue):
+                    held = self.state.solver.points[variable]
+                    inside = (self.holds(self.state.solver.known(("element", o))) for o in held if isinstance(self.value(o), Container))
+                    for obj in frozenset(held).union(*inside):
+                        found.setdefault(obj, set()).add(owner.cls)
+        return {obj: frozenset(classes) for obj, classes in found.items()}
+
+    def class_of(self, function: FunctionId) -> ClassId | None:
+        """The class in one of whose methods the code of a function stands."""
+        inside: FunctionId | None = function
+        while inside is not None and inside.index != 0:
+            node = self.node(inside)
+            if node.owner is not None:
+                return ClassId(inside.module, node.owner)
+            inside = inside.inner(node.parent) if node.parent is not None else None
+        return None
 
     def is_flag(self, name: str) -> bool:
         """Whether attributes of this name are set to True or False somewhere: accounts and collections are not."""
@@ -226,6 +256,25 @@ class Program:
             case _:
                 return type(value).__name__.lower()
 
+    def owner(self, obj: int) -> int | None:
+        """The object whose method makes this one, where such objects are told apart."""
+        value = self.value(obj)
+        context = value.site.context if isinstance(value, Resource | Instance) and value.site is not None else NO_CONTEXT
+        return context if isinstance(self.value(context), Instance) else None
+
+    def rank(self, obj: int) -> Rank:
+        """A key to sort objects by: by where they are made, whatever their ids."""
+        value = self.value(obj)
+        owner = self.owner(obj)
+        outer = self.rank(owner) if owner is not None else ()
+        match value:
+            case Resource(type=name, site=site, part=part):
+                return (self.path(site.module), site.number, name, part, outer)
+            case Instance(cls=cls, site=site):
+                return (self.path(cls.module), cls.index, *((site.number, self.path(site.module)) if site is not None else (0, "")), outer)
+            case _:
+                return (type(value).__name__, obj, "", "", outer)
+
     def made_at(self, obj: int) -> tuple[FunctionId, ir.Span] | None:
         """Where a resource is made."""
         for call in self.state.constructed.get(obj, ()):
@@ -234,9 +283,22 @@ class Program:
         if isinstance(value, Resource):
             for call in self.state.at(value.site):
                 return call.record.function, call.record.at
+        if (record := self.state.made_by.get(obj)) is not None:
+            return record.function, record.at
         return None
 
     # --- who runs what
+
+    def versions(self, function: FunctionId) -> list[FunctionId]:
+        """The function on every object that it may run on in this program, itself among them."""
+        return self._versions.get(function.source, [])
+
+    @cached_property
+    def _versions(self) -> dict[tuple[int, int], list[FunctionId]]:
+        found: dict[tuple[int, int], list[FunctionId]] = {}
+        for function in sorted(self.live):
+            found.setdefault(function.source, []).append(function)
+        return found
 
     @cached_property
     def calls(self) -> dict[FunctionId, frozenset[FunctionId]]:
@@ -314,7 +376,7 @@ class Program:
         nested = {e for a in self.at(site) for e in self.entries(a.call) if e.module == function.module}
         if not any(self.node(e).parent == function.index for e in nested):
             return frozenset()
-        keys = (k for k in self.state.solver.keyed() if isinstance(k, tuple) and k[:3] == ("local", function.module, function.index))
+        keys = (k for k in self.state.solver.keyed() if isinstance(k, tuple) and k[:4] == ("local", *function.source, function.context))
         return frozenset(o for k in keys for o in self.holds(self.state.solver.known(k)))
 
     def makes_plainly(self, site: Site) -> bool:
@@ -325,6 +387,10 @@ class Program:
     @cached_property
     def raising(self) -> Raising:
         return Raising(self)
+
+    @cached_property
+    def effects(self) -> Effects:
+        return Effects(self)
 
     @cached_property
     def _callee(self) -> dict[Site, int]:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does
+from leaklint.link.capacity import capacity
 from leaklint.link.scopes import blocks, expressions, subexpressions
-from leaklint.link.values import ClassId, FunctionId, Site
+from leaklint.link.values import ClassId, FunctionId
 
 if TYPE_CHECKING:
+    from leaklint.link.actions import Action
     from leaklint.link.program import Program
 
 ANY = "?"
@@ -72,7 +74,7 @@ class Raising:
         return self._of_call(function, call)
 
     def _of_call(self, function: FunctionId, call: ir.Call) -> frozenset[str]:
-        site = Site(function.module, call.site)
+        site = function.site(call.site)
         program = self.program
         callees = program.state.callees.get(site, set())
         actions = program.at(site)
@@ -81,13 +83,17 @@ class Raising:
             found |= self._known.get(callee, frozenset())
         for action in actions:
             operation = action.call.operation
-            stays = action.waits is not None and not action.bounded
+            stays = (action.waits is not None and not action.bounded) or self._always_has_room(action)
             found |= {name.rpartition(".")[2] for name in (operation.raises if stays else operation.raises + operation.gives_up)}
             if action.does not in _QUIET:
                 found |= {n for entry in program.entries(action.call) for n in self._known.get(entry, frozenset())}
         if not callees and not actions and not program.is_inert(site) and not program.makes_plainly(site) and not _is_plain(call):
             found.add(ANY)
         return frozenset(found)
+
+    def _always_has_room(self, action: Action) -> bool:
+        """Whether it sends to channels without a bound: they are never full."""
+        return action.does is Does.SEND and bool(action.subjects) and capacity(self.program, sorted(action.subjects)) is None
 
     def _block(self, body: tuple[ir.Stmt, ...], function: FunctionId, caught: frozenset[str]) -> set[str]:
         found: set[str] = set()

@@ -8,7 +8,7 @@ from leaklint import ir
 from leaklint.link.decorators import Binding, binding
 from leaklint.link.scopes import expressions, subexpressions, target_names, walk
 from leaklint.link.state import NOTHING
-from leaklint.link.values import ClassId, FunctionId, Instance, ModuleValue, Site
+from leaklint.link.values import NO_CONTEXT, ClassId, FunctionId, Instance, ModuleValue
 
 if TYPE_CHECKING:
     from leaklint.link.program import Program
@@ -140,10 +140,10 @@ def origin(program: Program, function: FunctionId, expression: ir.Expr) -> Origi
             module = program.state.names.resolve(function.module, base)
             if isinstance(module, ModuleValue):
                 return _global_origin(program, module.module, name)
-            found = [_attribute_origin(program, cls, name) for cls in _classes(program, function, base)]
-            return found[0] if len(found) == 1 else None
+            found = [_attribute_origin(program, cls, context, name) for cls, context in _owners(program, function, base)]
+            return found[0] if found and all(one == found[0] for one in found) else None
         case ir.Call(site=site) | ir.Await(value=ir.Call(site=site)):
-            callees = program.state.callees.get(Site(function.module, site), set())
+            callees = program.state.callees.get(function.site(site), set())
             return _returned(program, next(iter(callees))) if len(callees) == 1 else None
         case _:
             return None
@@ -158,21 +158,23 @@ def _returned(program: Program, function: FunctionId) -> Origin | None:
     return (function, values[0]) if len(values) == 1 else None
 
 
-def _classes(program: Program, function: FunctionId, base: ir.Expr) -> list[ClassId]:
-    """The project classes whose instances the expression may give."""
+def _owners(program: Program, function: FunctionId, base: ir.Expr) -> list[tuple[ClassId, int]]:
+    """The project instances that the expression may give: the class of each, and the context of its methods."""
     own = _owner(program, function)
     match base:
         case ir.Name(id="self" | "cls") if own is not None:
-            return [own]
+            receiver = program.value(function.context)
+            return [(receiver.cls if isinstance(receiver, Instance) else own, function.context)]
         case ir.Name(id=name):
-            variable = program.state.solver.known(("local", function.module, function.index, name))
+            variable = program.state.solver.known(("local", *function.source, function.context, name))
         case ir.Attribute(base=inner, name=name):
-            instances = (program.state.solver.identify(Instance(cls)) for cls in _classes(program, function, inner))
+            instances = [context or program.state.instance(cls) for cls, context in _owners(program, function, inner)]
             variables = [program.state.solver.known(("attribute", obj, name)) for obj in instances]
             variable = variables[0] if len(variables) == 1 else NOTHING
         case _:
             return []
-    return sorted({value.cls for o in program.holds(variable) if isinstance(value := program.value(o), Instance)})
+    held = ((o, program.value(o)) for o in program.holds(variable))
+    return sorted((value.cls, o if value.site is not None else NO_CONTEXT) for o, value in held if isinstance(value, Instance))
 
 
 def _owner(program: Program, function: FunctionId) -> ClassId | None:
@@ -190,7 +192,7 @@ def _name_origin(program: Program, function: FunctionId, name: str) -> Origin | 
     index: int | None = function.index
     while index:
         node = summary.functions[index]
-        here = FunctionId(function.module, index)
+        here = function.inner(index)
         bound = _bindings(node.body, name)
         parameter = next((p for p in node.parameters if p.name == name), None)
         if parameter is not None:
@@ -257,7 +259,7 @@ def _argument_origin(program: Program, function: FunctionId, parameter: ir.Param
     return None
 
 
-def _attribute_origin(program: Program, cls: ClassId, name: str) -> Origin | None:
+def _attribute_origin(program: Program, cls: ClassId, context: int, name: str) -> Origin | None:
     """What the methods of the class, its body or the bases bind an attribute to; what a property returns."""
     names = program.state.names
     for one in names.lineage(cls)[0]:
@@ -268,12 +270,12 @@ def _attribute_origin(program: Program, cls: ClassId, name: str) -> Origin | Non
             if node.owner != one.index:
                 continue
             if node.name == name:
-                return _returned(program, FunctionId(one.module, index)) if binding(node) is Binding.PROPERTY else None
+                return _returned(program, FunctionId(one.module, index, context)) if binding(node) is Binding.PROPERTY else None
             for stmt in walk(node.body):
                 match stmt:
                     case ir.Bind(targets=targets, value=value) if any(_is_self(t, name) for t in targets):
                         found.append(value)
-                        where = FunctionId(one.module, index)
+                        where = FunctionId(one.module, index, context)
                     case ir.Augment(target=target) if _is_self(target, name):
                         found.append(None)
                     case _:

@@ -6,14 +6,17 @@ Flow- and context-insensitive; fields are told apart by object and name.
 
 Widening: a variable that could hold more than `WIDEST` objects holds "anything". It hands on no more than it already has, and all that
 reaches it is given up as open (see `openness`), so that no conclusion rests on what is missing.
+
+Most variables hold one object or the very objects that another does: sets are shared, and none is ever changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import TypeVarTuple
 
-from leaklint.link.values import Object
+from leaklint.link.values import Object, Resource
 
 NOTHING = -1
 """The variable of an expression that can hold no object of interest."""
@@ -21,31 +24,48 @@ NOTHING = -1
 WIDEST = 100
 """A dispatcher through which more objects than this pass says nothing about any of them."""
 
+MOST_HANDLES = 1_000
+"""So many tasks, threads and timers pass on top of that."""
+
 Watcher = Callable[[int], None]
 """Called once with the id of each object that reaches a variable."""
+
+_Context = TypeVarTuple("_Context")
+
+_NONE: frozenset[int] = frozenset()
+
+_FEW = 12
+"""Below this a list takes less room than a set and is searched as fast."""
+
+
+_MOST_SHARED = 50_000
+"""Sets to look for an equal one among."""
 
 
 @dataclass(slots=True)
 class Solver:
     """Variables and objects are dense ids. `points[v]` is the set of object ids of variable v."""
 
-    points: list[set[int]] = field(default_factory=list)
+    points: list[frozenset[int]] = field(default_factory=list)
     objects: list[Object] = field(default_factory=list)
     _variables: dict[Hashable, int] = field(default_factory=dict)
     _object_ids: dict[Object, int] = field(default_factory=dict)
-    _copies: list[list[int]] = field(default_factory=list)
-    _watchers: list[list[Watcher]] = field(default_factory=list)
-    _edges: set[tuple[int, int]] = field(default_factory=set)
-    _new: dict[int, set[int]] = field(default_factory=dict)
-    _late: list[tuple[Watcher, list[int]]] = field(default_factory=list)
-    overflow: dict[int, set[int]] = field(default_factory=dict)
-    """Widened variable → the objects that it no longer hands on."""
+    _copies: dict[int, list[int] | set[int]] = field(default_factory=dict)
+    _watchers: dict[int, list[tuple[Callable[..., None], tuple[object, ...]]]] = field(default_factory=dict)
+    _new: dict[int, frozenset[int]] = field(default_factory=dict)
+    _late: list[tuple[Callable[..., None], tuple[object, ...], list[int]]] = field(default_factory=list)
+    _sets: dict[frozenset[int], frozenset[int]] = field(default_factory=dict)
+    handles: frozenset[str] = frozenset()
+    """The types of what stands for units: `cancel_and_wait` may be given every task of a program, and does to each what it does to one."""
+    _is_handle: list[bool] = field(default_factory=list)
+    widened: set[int] = field(default_factory=set)
+    """The variables that can hold anything."""
+    _lost: set[int] = field(default_factory=set)
+    """The objects that some of these no longer hand on."""
 
     def fresh(self) -> int:
         """A new anonymous variable."""
-        self.points.append(set())
-        self._copies.append([])
-        self._watchers.append([])
+        self.points.append(_NONE)  # most variables never hold anything
         return len(self.points) - 1
 
     def variable(self, key: Hashable) -> int:
@@ -67,15 +87,20 @@ class Solver:
         if found is None:
             found = self._object_ids[value] = len(self.objects)
             self.objects.append(value)
+            self._is_handle.append(isinstance(value, Resource) and value.type in self.handles)
         return found
 
     def held(self, variable: int) -> frozenset[int]:
         """The objects of a variable, which may be NOTHING."""
-        return frozenset(self.points[variable]) if variable != NOTHING else frozenset()
+        return self.points[variable] if variable != NOTHING else _NONE
+
+    def anything(self) -> set[int]:
+        """The objects that reach a widened variable."""
+        return self._lost.union(*(self.points[variable] for variable in self.widened))
 
     def add(self, variable: int, obj: int) -> None:
         if variable != NOTHING and obj not in self.points[variable]:
-            self._push(variable, {obj})
+            self._push(variable, self._shared(frozenset((obj,))))
 
     def allocate(self, variable: int, value: Object) -> int:
         obj = self.identify(value)
@@ -84,43 +109,80 @@ class Solver:
 
     def copy(self, source: int, target: int) -> None:
         """Whatever `source` holds, `target` may hold."""
-        if source in (target, NOTHING) or target == NOTHING or (source, target) in self._edges:
+        if source in (target, NOTHING) or target == NOTHING:
             return
-        self._edges.add((source, target))
-        self._copies[source].append(target)
-        self._push(target, self.points[source])
+        targets = self._copies.get(source)
+        if targets is None:
+            self._copies[source] = [target]
+        elif target in targets:
+            return
+        elif isinstance(targets, set):
+            targets.add(target)
+        elif len(targets) < _FEW:
+            targets.append(target)
+        else:
+            self._copies[source] = {*targets, target}
+        if points := self.points[source]:
+            self._push(target, points)
 
-    def watch(self, variable: int, watcher: Watcher) -> None:
+    def watch(self, variable: int, watcher: Callable[[*_Context, int], None], *context: *_Context) -> None:
+        """Call the watcher with the context and the id of each object that reaches the variable, once; a context takes less room than
+        a closure."""
         if variable == NOTHING:
             return
-        self._watchers[variable].append(watcher)
-        known = self.points[variable] - self._new.get(variable, set())
-        if known:  # later, not here: a watcher may watch in its turn, to any depth
-            self._late.append((watcher, sorted(known)))
+        watchers = self._watchers.get(variable)
+        if watchers is None:
+            self._watchers[variable] = [(watcher, context)]
+        else:
+            watchers.append((watcher, context))
+        if points := self.points[variable]:
+            known = points - self._new.get(variable, _NONE)
+            if known:  # later, not here: a watcher may watch in its turn, to any depth
+                self._late.append((watcher, context, sorted(known)))
 
     def solve(self) -> None:
         """Propagate until nothing changes. Ids of objects found on the way depend on the order of the modules, so whatever is shown is
         sorted by place and not by id; so does what a widened variable still hands on, but all of that is open."""
         while self._late or self._new:
             while self._late:
-                watcher, objects = self._late.pop()
+                watcher, context, objects = self._late.pop()
                 for obj in objects:
-                    watcher(obj)
+                    watcher(*context, obj)
             if not self._new:
                 continue
             variable, new = self._new.popitem()
-            for target in self._copies[variable]:
+            for target in self._copies.get(variable, ()):
                 self._push(target, new)
-            for watcher in tuple(self._watchers[variable]):
-                for obj in sorted(new):
-                    watcher(obj)
+            if watchers := self._watchers.get(variable):
+                ordered = sorted(new)
+                for watcher, context in tuple(watchers):
+                    for obj in ordered:
+                        watcher(*context, obj)
 
-    def _push(self, target: int, objects: set[int]) -> None:
-        more = objects - self.points[target]
+    def _handed_on(self, target: int, objects: frozenset[int]) -> frozenset[int]:
+        """What a widened variable still takes: handles, up to `MOST_HANDLES`."""
+        handles = frozenset(obj for obj in objects if self._is_handle[obj])
+        if len(self.points[target]) + len(handles) > WIDEST + MOST_HANDLES:
+            handles = _NONE
+        if rest := objects - handles:
+            self.widened.add(target)
+            self._lost |= rest
+        return handles
+
+    def _push(self, target: int, objects: frozenset[int]) -> None:
+        points = self.points[target]
+        more = objects - points if points else objects
         if not more:
             return
-        if len(self.points[target]) + len(more) > WIDEST:
-            self.overflow.setdefault(target, set()).update(more)
-        else:
-            self.points[target] |= more
-            self._new.setdefault(target, set()).update(more)
+        if len(points) + len(more) > WIDEST:
+            more = self._handed_on(target, more)
+            if not more:
+                return
+        self.points[target] = self._shared(points | more) if points else more
+        new = self._new.get(target)
+        self._new[target] = more if new is None else new | more
+
+    def _shared(self, objects: frozenset[int]) -> frozenset[int]:
+        if len(self._sets) > _MOST_SHARED:
+            self._sets.clear()  # what few have in common any more
+        return self._sets.setdefault(objects, objects)

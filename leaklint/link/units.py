@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from leaklint import ir
 from leaklint.catalog.grammar import Does, TypeModel, UnitKind
 from leaklint.link.actions import order
+from leaklint.link.calls import is_inert
 from leaklint.link.state import LibraryCall, State
-from leaklint.link.values import FunctionId
+from leaklint.link.values import FunctionId, Instance, Library
 
 if TYPE_CHECKING:
     from leaklint.link.program import Program
@@ -36,7 +37,8 @@ def units(program: Program) -> Iterator[Unit]:
     state = program.state
     for call in sorted(state.library.values(), key=order):
         operation = call.operation
-        if operation.does in _STARTS and operation.runs is not None:
+        starts = operation.does in _STARTS or (operation.does is Does.RUN and operation.kind is not None)
+        if starts and operation.runs is not None and not _is_nothing(state, call):
             entries = program.entries(call)
             handle = frozenset(call.made)
             kind = operation.kind or UnitKind.CALLBACK
@@ -50,7 +52,7 @@ def units(program: Program) -> Iterator[Unit]:
                 started = tuple(a.call for a in program.on(obj) if a.does in (Does.SPAWN, Does.ARM))
                 spawns = (call, *started) if model.starts else started
                 yield Unit(
-                    model.unit, _name(program, entries, call), entries, frozenset({obj}), call, spawns, _daemon(state, call, model, obj)
+                    model.unit, _name(program, entries, call), entries, frozenset({obj}), call, spawns, _daemon(program, call, model, obj)
                 )
     for call in sorted(state.library.values(), key=order):
         if call.operation.does in (Does.JOIN, Does.WAIT) and call.operation.runs is None:
@@ -62,13 +64,27 @@ def _name(program: Program, entries: tuple[FunctionId, ...], call: LibraryCall) 
     return ", ".join(sorted({program.node(entry).qualname for entry in entries})[:3]) or call.name.rpartition(".")[2]
 
 
-def _daemon(state: State, call: LibraryCall, model: TypeModel, obj: int) -> bool:
-    """`daemon=True` in the constructor, the class body, or assigned before the start."""
+def _is_nothing(state: State, call: LibraryCall) -> bool:
+    """Whether a registration takes a callback away: `signal.signal(number, signal.SIG_DFL)`."""
+    given = [state.solver.objects[obj] for obj in call.entries]
+    return call.operation.does is Does.REGISTER and bool(given) and all(isinstance(v, Library) and is_inert(state, v.name) for v in given)
+
+
+def _daemon(program: Program, call: LibraryCall, model: TypeModel, obj: int) -> bool:
+    """`daemon=True` in the constructor or the class body, or set before the start."""
     if model.daemon is None or model.daemon is True:
         return model.daemon is True
-    for made in state.constructed.get(obj, [call]):
-        if isinstance(model.daemon, str) and _is_true(made.given.get(model.daemon)):
-            return True
+    state = program.state
+    if any(_is_true(made.given.get(model.daemon)) for made in state.constructed.get(obj, [call]) if isinstance(model.daemon, str)):
+        return True
+    if any(a.method == "setDaemon" and _is_true(a.call.given.get("daemonic")) for a in program.on(obj)):
+        return True
+    value = state.solver.objects[obj]
+    if isinstance(value, Instance):
+        for cls in state.names.lineage(value.cls)[0]:
+            for stmt in state.names.cls(cls).body:
+                if isinstance(stmt, ir.Bind) and ir.Name("daemon") in stmt.targets:
+                    return _is_true(stmt.value)
     return any(
         load.name in (model.daemon, "daemon") and load.value is not None and _is_true(load.constant) and obj in state.solver.held(load.base)
         for load in state.loads

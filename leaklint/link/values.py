@@ -1,7 +1,8 @@
 """What a variable can hold: the abstract objects of the object flow.
 
-An allocation is known by its site. Instances of a project class are one object per class for now: `Instance` is the border at which
-the context of the owner will enter.
+An allocation is known by its site, in the context of the object whose method makes it: two instances of one buffer class have two
+queues (object sensitivity: Milanova, Rountev and Ryder, "Parameterized Object Sensitivity for Points-to Analysis for Java", 2005).
+Which instances are told apart is decided in `contexts`.
 """
 
 from __future__ import annotations
@@ -10,20 +11,29 @@ from typing import TypeAlias, Union
 
 from msgspec import Struct
 
+NO_CONTEXT = 0
+
 
 class FunctionId(Struct, frozen=True, order=True):
-    """A function of the program: index of its module, index in that module's summary."""
+    """A function of the program: index of its module, index in that module's summary. `context` is the id of the object whose method it
+    is or stands in, where such objects are told apart: one function in the source is then one for each of them."""
 
     module: int
     index: int
+    context: int = NO_CONTEXT
 
     def site(self, number: int) -> Site:
         """A place in the function, by the number that its summary gives it."""
-        return Site(self.module, number)
+        return Site(self.module, number, self.context)
 
     def inner(self, index: int) -> FunctionId:
         """Another function of the same module that sees the variables of this one, or the other way round."""
-        return FunctionId(self.module, index)
+        return FunctionId(self.module, index, self.context)
+
+    @property
+    def source(self) -> tuple[int, int]:
+        """The function as it is written, whatever it runs on."""
+        return self.module, self.index
 
 
 class ClassId(Struct, frozen=True, order=True):
@@ -32,16 +42,18 @@ class ClassId(Struct, frozen=True, order=True):
 
 
 class Site(Struct, frozen=True, order=True):
-    """A call, await, with item or loop of the program."""
+    """A call, await, with item or loop of the program, in the context of the function that it stands in."""
 
     module: int
     number: int
+    context: int = NO_CONTEXT
 
 
 class Instance(Struct, frozen=True):
-    """Every instance of a project class."""
+    """The instances of a project class made at `site`; without one, all that are not told apart."""
 
     cls: ClassId
+    site: Site | None = None
 
 
 class Resource(Struct, frozen=True):
@@ -54,11 +66,17 @@ class Resource(Struct, frozen=True):
 
 
 class Container(Struct, frozen=True):
-    """A list, dict, set or tuple made at one place: a call or display of the module."""
+    """A list, dict, set or tuple made at one place. `is_record`: a dict that is made with constant keys."""
 
-    module: int
-    place: int
+    site: Site
     part: str = ""
+    is_record: bool = False
+
+
+class Called(Struct, frozen=True):
+    """A call of a factory: the context in which the factory runs."""
+
+    site: Site
 
 
 class FunctionValue(Struct, frozen=True):
@@ -129,6 +147,6 @@ class Super(Struct, frozen=True):
 
 
 Object: TypeAlias = Union[
-    Instance, Resource, Container, FunctionValue, Method, ClassValue, ModuleValue, Library, LibraryMethod, ContainerMethod,
+    Instance, Resource, Container, Called, FunctionValue, Method, ClassValue, ModuleValue, Library, LibraryMethod, ContainerMethod,
     Coroutine, Generator, Pending, Partial, Super,
 ]  # fmt: skip

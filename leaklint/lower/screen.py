@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-_MODULES = r"asyncio|concurrent|anyio|trio|janus|selectors|sched\b|socket|atexit|gevent|twisted|multiprocessing"
+_MODULES = r"asyncio|concurrent|anyio|trio|janus|selectors|sched\b|socket|atexit|gevent|twisted|multiprocessing|__main__"
 _PRIMITIVES = (
     r"thread|Thread|queue\b|Queue\b|Executor\b|Lock\b|Semaphore\b|Condition\b|Barrier\b|Timer\b|Future\b|TaskGroup|nursery|Nursery"
     r"|CancelScope|CancelledError|Event\(\)"
