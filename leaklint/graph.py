@@ -11,13 +11,14 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.finding import Growth, Step
 from leaklint.link.actions import Action
+from leaklint.link.capacity import capacity
 from leaklint.link.program import Program
-from leaklint.link.sizes import whole_number
-from leaklint.link.state import LibraryCall, Load
+from leaklint.link.state import CallRecord, LibraryCall, Load
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Resource, Site
 from leaklint.paths import Paths, is_endless, paths
-from leaklint.picture import dot, facts
+from leaklint.picture import Drawing, drawn
+from leaklint.picture.near import network
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -40,10 +41,6 @@ class Channel:
     @property
     def bounded(self) -> bool:
         return self.capacity is not None
-
-
-UNKNOWN = -1
-"""A capacity that is a bound of unknown size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,44 +85,16 @@ class Graph:
         program = self.program
         actions = [a for obj in sorted(objects) for a in program.on(obj) if a.function in program.live]
         made = program.made_at(min(objects))
-        if made is None:
+        if made is None or made[0] not in program.live:
             return None
         name = min((program.describe(o) for o in objects), key=lambda n: ("." not in n, n))
         opened = next((reason for obj in sorted(objects) if (reason := program.opened(obj)) is not None), None)
         return Channel(
-            objects, name, made, self._capacity(objects), opened,
+            objects, name, made, capacity(program, objects), opened,
             tuple(a for a in actions if a.does is Does.SEND),
             tuple(a for a in actions if a.does is Does.RECEIVE),
             tuple(a for a in actions if a.does is Does.CLOSE),
         )  # fmt: skip
-
-    def _capacity(self, objects: frozenset[int]) -> int | None:
-        program = self.program
-        sizes: set[int | None] = set()
-        for obj in objects:
-            model = program.model(obj)
-            for call in program.state.constructed.get(obj, ()):
-                described = call.operation.capacity or (model.capacity if model is not None else None)
-                if described is None:
-                    continue
-                if described.fixed is not None:
-                    sizes.add(described.fixed)
-                    continue
-                given = call.given.get(described.arg) if described.arg is not None else None
-                if given is None:
-                    sizes.add(described.default)
-                    continue
-                number = whole_number(program, call.record.function, given)
-                if number is None:
-                    sizes.add(UNKNOWN if not _is_infinite(given) else None)
-                elif described.unbounded is not None and number <= described.unbounded:
-                    sizes.add(None)
-                else:
-                    sizes.add(number)
-        if not sizes or None in sizes:
-            return None
-        numbers = [s for s in sizes if s is not None]
-        return numbers[0] if len(set(numbers)) == 1 else UNKNOWN
 
     # --- who runs what
 
@@ -145,13 +114,17 @@ class Graph:
 
     def growth(self, spawns: Iterable[LibraryCall]) -> Growth:
         """How many units the spawns start over the life of the process."""
+        return self.growth_at(spawn.record for spawn in spawns)
+
+    def growth_at(self, records: Iterable[CallRecord]) -> Growth:
+        """How often the calls are made over the life of the process."""
         worst = Growth.ONCE
-        for spawn in spawns:
-            place = self.program.place(spawn.record.function, spawn.record.site.number)
+        for record in records:
+            place = self.program.place(record.function, record.site.number)
             loops = place.loops if place is not None else ()
             if any(isinstance(loop, ir.While) and is_endless(loop.test) for loop in loops):
                 return Growth.PER_ITERATION
-            if not self.runs_once(spawn.record.function):
+            if not self.runs_once(record.function):
                 worst = Growth.PER_CALL
         return worst
 
@@ -205,11 +178,10 @@ class Graph:
         """The control flow of a function, made once."""
         found = self._paths.get(function)
         if found is None:
-            module = function.module
             found = self._paths[function] = paths(
                 self.program.node(function),
                 lambda call: bool(self.program.raising.of_call(function, call)),
-                lambda site: self._suppresses(Site(module, site)),
+                lambda site: self._suppresses(function.site(site)),
             )
         return found
 
@@ -239,7 +211,7 @@ class Graph:
                 return True
             seen.add(function)
             callers = self.program.callers.get(function, frozenset())
-            if len(callers) != 1 or function in self.program.entered_by:
+            if len(callers) != 1 or function in self.program.entered_by or len(self.program.versions(function)) > 1:
                 return False
             (caller,) = callers
             if not self._calls_once(caller, function):
@@ -287,36 +259,13 @@ class Graph:
         return "" if node.kind == "module" else node.qualname
 
     @cached_property
+    def drawing(self) -> Drawing:
+        return drawn(self.program)
+
+    @cached_property
     def network(self) -> nx.MultiDiGraph:
-        """Units and resources as nodes, operations as edges from who does them to what they are done to, with the facts of `picture`."""
-        import networkx as nx
-
-        drawn = facts(self.program)
-        network = nx.MultiDiGraph()
-        network.add_nodes_from((node["id"], node) for node in drawn["nodes"])
-        network.add_edges_from((edge["from"], edge["to"], edge) for edge in drawn["edges"])
-        return network
-
-    def to_json(self) -> dict[str, list[dict[str, object]]]:
-        """`nodes` and `edges` as in `picture`; a node's `component` numbers the part of the program that it is connected with."""
-        import networkx as nx
-
-        component = {name: number for number, part in enumerate(nx.weakly_connected_components(self.network)) for name in part}
-        nodes = [{**node, "component": component[name]} for name, node in self.network.nodes(data=True)]
-        return {"nodes": nodes, "edges": [edge for _, _, edge in self.network.edges(data=True)]}
-
-    def to_dot(self) -> str:
-        return dot(self.program)
-
-
-def _is_infinite(expression: ir.Expr) -> bool:
-    match expression:
-        case ir.Attribute(name="inf"):
-            return True
-        case ir.Call(function=ir.Name(id="float")):
-            return True
-        case _:
-            return False
+        """Units, resources and objects as nodes, operations and ownership as edges, with the facts of `picture`."""
+        return network(self.drawing)
 
 
 def build(program: Program) -> Graph:

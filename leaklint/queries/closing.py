@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Gives, Kind
+from leaklint.exits.stopping import stopped
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
 from leaklint.link.units import Unit
 from leaklint.paths import handler_names
 from leaklint.queries.query import NoOptions
-from leaklint.queries.stopping import stopped
 from leaklint.queries.wording import grows
 
 

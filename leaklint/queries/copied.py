@@ -104,7 +104,7 @@ def _in_expression(
     for part in parts:
         match part:
             case ir.Call(site=site, at=where):
-                for operation, value, deep in _by_call(graph, Site(function.module, site), part):
+                for operation, value, deep in _by_call(graph, function.site(site), part):
                     yield _Copy(function, where, operation, value, deep, stmt, loop, id(part) in repeated)
             case ir.Subscript(base=base, index=ir.Slice(lower=None, upper=None, step=None)) if not isinstance(stmt, _PLACELESS):
                 yield _Copy(function, stmt.at, "[:]", base, False, stmt, loop, id(part) in repeated)
@@ -242,7 +242,7 @@ def _is_changed(graph: Graph, copy: _Copy) -> bool:
                 if not isinstance(part, ir.Call):
                     continue
                 for position, argument in enumerate(part.arguments):
-                    callees = program.state.callees.get(Site(copy.function.module, part.site), set())
+                    callees = program.state.callees.get(copy.function.site(part.site), set())
                     inside = argument.value == ir.Name(name) if name is not None else _holds(argument.value, copy)
                     if inside and any(_changes_parameter(graph, callee, position, argument.keyword) for callee in callees):
                         return True

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Waits
+from leaklint.exits.stopping import cancelled
 from leaklint.finding import Confidence, Growth, Leak, Step
-from leaklint.graph import UNKNOWN, Channel, Graph, Runner
+from leaklint.graph import Channel, Graph, Runner
 from leaklint.link.actions import Action
+from leaklint.link.capacity import UNKNOWN
 from leaklint.link.scopes import expressions, subexpressions, target_names, walk
 from leaklint.link.sizes import length
-from leaklint.link.values import FunctionId, Site
+from leaklint.link.values import FunctionId
 from leaklint.paths import is_endless
 from leaklint.queries.query import NoOptions
-from leaklint.queries.stopping import cancelled
 from leaklint.queries.wording import grows, kind_of
 
 MANY = 1_000_000
@@ -67,8 +68,8 @@ def _homes(graph: Graph, channel: Channel) -> frozenset[FunctionId]:
 
 def _count(graph: Graph, channel: Channel, homes: frozenset[FunctionId], action: Action) -> int | None:
     """How often the operation happens for one channel: a number, MANY, or None when nothing can be said."""
-    if action.deferred or action.waits is None:
-        return None  # a try may fail
+    if action.deferred or action.waits is None or action.call.record.by is not None:
+        return None  # a try may fail, and a library calls as often as it likes
     return _times(graph, channel, action.function, action.site.number, homes, 0)
 
 
@@ -133,7 +134,7 @@ def _is_over_channels(graph: Graph, channel: Channel, function: FunctionId, loop
 
 
 def _is_spawn(graph: Graph, function: FunctionId, site: int) -> bool:
-    return any(a.does is Does.SPAWN for a in graph.program.at(Site(function.module, site)))
+    return any(a.does is Does.SPAWN for a in graph.program.at(function.site(site)))
 
 
 def _turns(graph: Graph, function: FunctionId, loop: ir.While | ir.For, *, is_spawn: bool) -> int | None:

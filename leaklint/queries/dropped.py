@@ -8,20 +8,20 @@ from enum import Enum, auto
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind
+from leaklint.exits.ways import agrees
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.scopes import parts, subexpressions, walk
+from leaklint.link.scopes import expressions, parts, subexpressions, walk
 from leaklint.link.state import CallRecord, LibraryCall
 from leaklint.link.units import Unit
-from leaklint.link.values import FunctionId, Library, Resource, Site
+from leaklint.link.values import FunctionId, Resource, Site
 from leaklint.paths import Node
 from leaklint.queries.query import NoOptions
-from leaklint.queries.ways import agrees
 from leaklint.queries.wording import grows
 
 _FARTHEST = 3
-"""Wrappers around the spawn, and functions that the task is handed to, followed at most."""
+"""Wrappers around the spawn followed at most."""
 
 
 _RUNNING = frozenset({"run", "run_forever", "run_until_complete", "serve_forever", "run_app", "mainloop"})
@@ -55,10 +55,28 @@ def dropped(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             continue  # it may as well be a method of the program, which keeps the task
         if not unit.handle or any(isinstance(graph.program.value(o), Resource) for o in spawn.entries):
             continue
+        if unit.entries and all(_only_waits(graph.program.node(entry)) for entry in unit.entries):
+            continue
         for drop in _drops(graph, spawn.record, 0):
             if drop.record.site not in seen:
                 seen.add(drop.record.site)
                 yield _leak(graph, unit, spawn, drop)
+
+
+def _only_waits(node: ir.Function) -> bool:
+    """Whether a coroutine does nothing of its own: it waits for what others do, and hands on their errors. Nothing is lost with it."""
+    for stmt in walk(node.body):
+        if isinstance(stmt, ir.Raise):
+            continue
+        if isinstance(stmt, ir.Bind | ir.Augment) and any(not isinstance(target, ir.Name) for target in _targets(stmt)):
+            return False
+        if any(isinstance(part, ir.Call | ir.Yield) for expression in expressions(stmt) for part in subexpressions(expression)):
+            return False
+    return any(isinstance(part, ir.Await) for stmt in walk(node.body) for e in expressions(stmt) for part in subexpressions(e))
+
+
+def _targets(stmt: ir.Bind | ir.Augment) -> tuple[ir.Expr, ...]:
+    return stmt.targets if isinstance(stmt, ir.Bind) else (stmt.target,)
 
 
 def _drops(graph: Graph, record: CallRecord, depth: int) -> Iterator[Drop]:
@@ -115,7 +133,6 @@ class _Custody:
     graph: Graph
     function: FunctionId
     constants: Mapping[str, ir.Constant]
-    depth: int = 0
 
     def of_call(self, record: CallRecord) -> Fate:
         """The fate of what a call in the function gives."""
@@ -124,14 +141,22 @@ class _Custody:
             return Fate.KEPT
         match place.stmt:
             case ir.Evaluate(value=ir.Comprehension(element=value)) | ir.Evaluate(value=value):
-                return Fate.DROPPED if self._gives(value, record) else self._in(value, record)
+                return Fate.DROPPED if self._gives(value, record) or self._is_forgotten(record) else self._in(value, record)
             case ir.Bind(targets=(ir.Name(id=name),), value=value) if self._gives(value, record):
                 nodes = [target for node in self._nodes(record) for _, target in node.successors]
                 return self.of_name(name, nodes)
             case ir.Return(value=value) if value is not None and self._gives(value, record):
                 return Fate.GIVEN
             case _:
-                return Fate.KEPT
+                return Fate.DROPPED if self._is_forgotten(record) else Fate.KEPT
+
+    def _is_forgotten(self, record: CallRecord) -> bool:
+        """Whether the task ends up in local containers alone that nobody reads, and the function is left without waiting for anything."""
+        program = self.graph.program
+        if program.node(self.function).kind == "module" or self.graph.is_main(self.function) or program.effects.of_result(record):
+            return False
+        reachable = self._reachable([target for node in self._nodes(record) for _, target in node.successors])
+        return not any(self._runs_the_loop(one) or _waits(one) for one in reachable)
 
     def _nodes(self, record: CallRecord) -> list[Node]:
         return self.graph.paths(self.function).of(record.site.number)
@@ -165,14 +190,15 @@ class _Custody:
         node = self.graph.program.node(self.function)
         if node.kind == "module" or any(isinstance(s, ir.Scope) and name in s.names for s in walk(node.body)):
             return Fate.KEPT
-        if self._read_inside(name) or (self.graph.is_main(self.function) and not self.depth):
+        if self._read_inside(name) or self.graph.is_main(self.function):
             return Fate.KEPT
         found = {Fate.DROPPED}
         reachable = self._reachable(starts)
         if self._is_told_of_its_end(name, reachable) or any(self._runs_the_loop(one) for one in reachable):
             return Fate.KEPT
         for one in reachable:
-            targets = set(map(id, one.stmt.targets)) if isinstance(one.stmt, ir.Bind | ir.Delete) else set()
+            bound = one.stmt.targets if isinstance(one.stmt, ir.Bind | ir.Delete) else ()
+            targets = {id(target) for target in bound if not isinstance(target, ir.Subscript)}  # `pending[task] = name` keeps it
             for part in one.parts:
                 if id(part) not in targets:
                     found |= self._uses(part, name, one.stmt)
@@ -182,11 +208,11 @@ class _Custody:
         """Whether the function registers with the task what is to happen at its end and then waits, its local still holding the task."""
         for node in nodes:
             for call in (e for part in node.parts for e in subexpressions(part) if isinstance(e, ir.Call)):
-                actions = self.graph.program.at(Site(self.function.module, call.site))
+                actions = self.graph.program.at(self.function.site(call.site))
                 of_it = isinstance(call.function, ir.Attribute) and call.function.base == ir.Name(name)
                 if of_it and any(a.does is Does.REGISTER for a in actions):
                     after = self._reachable([target for _, target in node.successors])
-                    return any(isinstance(e, ir.Await) for one in after for part in one.parts for e in subexpressions(part))
+                    return any(_waits(one) for one in after)
         return False
 
     def _runs_the_loop(self, node: Node) -> bool:
@@ -195,7 +221,7 @@ class _Custody:
         if program.node(self.function).is_async:
             return False
         for call in (e for part in node.parts for e in subexpressions(part) if isinstance(e, ir.Call)):
-            site = Site(self.function.module, call.site)
+            site = self.function.site(call.site)
             for function in (self.function, *program.reached(program.state.callees.get(site, ()))):
                 actions = program.at(site) if function == self.function else program.actions_in(function)
                 if any(self._runs_a_loop(a) for a in actions):
@@ -261,35 +287,31 @@ class _Custody:
 
     def _only_looks(self, call: ir.Call) -> bool:
         """Whether a method of the task keeps nothing: it looks, or registers what the task itself will hold."""
-        actions = self.graph.program.at(Site(self.function.module, call.site))
+        actions = self.graph.program.at(self.function.site(call.site))
         return bool(actions) and all(a.does in (Does.OBSERVE, Does.REGISTER) for a in actions)
 
     def _given(self, task: ir.Expr, call: ir.Call) -> Fate:
-        """The fate of a task that is an argument of a call."""
-        program, site = self.graph.program, Site(self.function.module, call.site)
-        if program.is_inert(site) and all(isinstance(program.value(o), Library) for o in program.called(site)):
-            return Fate.DROPPED
-        callees = program.state.callees.get(site, set())
-        if len(callees) != 1 or program.at(site) or self.depth >= _FARTHEST:
-            return Fate.KEPT
-        (callee,) = callees
-        node = program.node(callee)
-        parameter = _parameter(node, call, task)
-        if parameter is None or node.is_async or node.is_generator:
-            return Fate.KEPT
-        inner = _Custody(self.graph, callee, _constants(node, call), self.depth + 1)
-        fate = inner.of_name(parameter, [self.graph.paths(callee).entry])
-        return Fate.DROPPED if fate is Fate.DROPPED else Fate.KEPT
+        """The fate of a task that is an argument of a call: whatever a callee does with it or holds it for, it is kept."""
+        effects = self.graph.program.effects
+        records = [record for record in effects.records(self.function.site(call.site)) if record.node is call]
+        return Fate.DROPPED if records and not any(effects.of_argument(record, task) for record in records) else Fate.KEPT
 
     def _read_inside(self, name: str) -> bool:
         """Whether a function inside this one uses the name."""
         functions = self.graph.program.modules[self.function.module].summary.functions
         for index, function in enumerate(functions):
             if index != self.function.index and _is_inside(functions, index, self.function.index):
-                for node in self.graph.paths(FunctionId(self.function.module, index)).nodes:
+                for node in self.graph.paths(self.function.inner(index)).nodes:
                     if any(e == ir.Name(name) for part in node.parts for e in subexpressions(part)):
                         return not any(p.name == name for p in function.parameters)
         return False
+
+
+def _waits(node: Node) -> bool:
+    """Whether a coroutine gives control away here."""
+    if isinstance(node.stmt, ir.For | ir.With) and node.stmt.is_async:
+        return True
+    return any(isinstance(e, ir.Await) for part in node.parts for e in subexpressions(part))
 
 
 def _is_inside(functions: tuple[ir.Function, ...], index: int, outer: int) -> bool:
@@ -299,19 +321,6 @@ def _is_inside(functions: tuple[ir.Function, ...], index: int, outer: int) -> bo
             return True
         parent = functions[parent].parent
     return False
-
-
-def _parameter(node: ir.Function, call: ir.Call, argument: ir.Expr) -> str | None:
-    """The parameter that an argument of a call becomes."""
-    positional = [p.name for p in node.parameters if p.kind in ("positional", "any")]
-    if node.owner is not None:
-        positional = positional[1:]
-    for position, given in enumerate(call.arguments):
-        if given.star:
-            return None
-        if given.value is argument:
-            return given.keyword if given.keyword is not None else positional[position] if position < len(positional) else None
-    return None
 
 
 def _leak(graph: Graph, unit: Unit, spawn: LibraryCall, drop: Drop) -> Leak:

@@ -75,7 +75,7 @@ def _is_bounded(graph: Graph, function: FunctionId, around: frozenset[FunctionId
                 case _:
                     pass
         if isinstance(stmt, ir.With) and stmt.is_async:
-            waits += [item.site for item in stmt.items if not _is_scope(graph, Site(function.module, item.site))]
+            waits += [item.site for item in stmt.items if not _is_scope(graph, function.site(item.site))]
     return bool(waits) and all(_is_bounded_at(graph, function, site, calls.get(site), around | {function}) for site in waits)
 
 
@@ -88,11 +88,11 @@ def _is_bounded_at(graph: Graph, function: FunctionId, number: int, awaited: ir.
         if isinstance(enclosing.stmt, ir.While):
             return False  # a bound of one turn is none of the loop
         items = enclosing.stmt.items if isinstance(enclosing.stmt, ir.With) and enclosing.block == "body" else ()
-        if any(_is_scope(graph, Site(function.module, item.site)) for item in items):
+        if any(_is_scope(graph, function.site(item.site)) for item in items):
             return True
     if not isinstance(awaited, ir.Call):
         return False
-    site = Site(function.module, awaited.site)
+    site = function.site(awaited.site)
     callees = program.state.callees.get(site, set())
     if callees:
         return _has_a_timeout(awaited) or all(_is_bounded(graph, callee, around) for callee in callees)

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from leaklint.catalog.grammar import Kind, Waits
+from leaklint.exits import Exits, Started, Verdict, started
+from leaklint.exits.flags import Stop, exits, silent_stop, stop_step, turns
+from leaklint.exits.stopping import pile_up, units_only
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
 from leaklint.link.units import Unit
-from leaklint.queries.flags import Stop, exits, silent_stop, stop_step, turns
 from leaklint.queries.query import NoOptions
-from leaklint.queries.stopping import pile_up, units_only
 from leaklint.queries.wording import grows
 
 
 def endless_receiver(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     """A loop around a receive that waits, run only by units that nobody stops, which nothing leaves: at most a flag is set, and that
-    does not wake the receive."""
-    program = graph.program
+    does not wake the receive, or a sentinel is looked for that nobody sends."""
+    program, exits = graph.program, _NoExit(graph)
     for channel in graph.channels:
         if channel.closes or _may_be_closed(graph, channel):
             continue
         for action in channel.receives:
             if action.waits is Waits.WHILE_EMPTY and not action.deferred and program.blocks(action):
-                yield from _judge(graph, channel, action)
+                yield from _judge(graph, channel, action, exits)
 
 
 def _may_be_closed(graph: Graph, channel: Channel) -> bool:
@@ -32,16 +34,39 @@ def _may_be_closed(graph: Graph, channel: Channel) -> bool:
     return channel.open is not None and all(graph.program.kind(o) is not Kind.CHANNEL for o in channel.objects)
 
 
-def _judge(graph: Graph, channel: Channel, action: Action) -> Iterator[Leak]:
+class _NoExit:
+    """Which units have no way to their end at all."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.exits = Exits(graph)
+
+    @cached_property
+    def _starts(self) -> dict[Unit, list[Started]]:
+        found: dict[Unit, list[Started]] = {}
+        for one in started(self.graph):
+            found.setdefault(one.unit, []).append(one)
+        return found
+
+    def of(self, unit: Unit) -> bool:
+        starts = self._starts.get(unit, [])
+        return bool(starts) and all(self.exits.of(one).verdict is Verdict.NO_EXIT for one in starts)
+
+
+def _judge(graph: Graph, channel: Channel, action: Action, no_exit: _NoExit) -> Iterator[Leak]:
     turn = next(turns(graph, action.function, action.site.number), None)
     if turn is None:
         return
     ways = list(exits(graph, turn))
-    if not all(way.flags for way in ways) or (ways and channel.open is not None):
+    if ways and channel.open is not None:
         return
     units = units_only(graph, action.function)
     if not units or any(unit.daemon for unit in units):
         return
+    if not all(way.flags for way in ways):
+        if not channel.sends or not all(no_exit.of(unit) for unit in units):
+            return
+        ways = []
     unit, stop = units[0], None
     growth = pile_up(graph, unit)
     if growth is None:

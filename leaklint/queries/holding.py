@@ -12,7 +12,7 @@ from leaklint.catalog.grammar import Does, Kind
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.scopes import subexpressions, walk
-from leaklint.link.values import ClassId, FunctionId, Instance, Resource, Site
+from leaklint.link.values import ClassId, FunctionId, Instance, Resource
 from leaklint.paths import Edge, Exit, Node
 
 _LOCKS = frozenset({Kind.LOCK, Kind.SEMAPHORE, Kind.CONDITION})
@@ -71,7 +71,7 @@ def _lock_events(graph: Graph, group: frozenset[int]) -> Callable[[FunctionId, N
     def direct(function: FunctionId, node: Node) -> Event | None:
         found: Event | None = None
         for number in node.sites():
-            for action in graph.program.at(Site(function.module, number)):
+            for action in graph.program.at(function.site(number)):
                 if not action.subjects & group or action.deferred or action.call.record.by is not None:
                     continue
                 if action.does is Does.RELEASE and (not _is_block(action) or node.kind == "exit"):
@@ -93,6 +93,7 @@ def _counts(graph: Graph) -> Iterator[Holdable]:
     program = graph.program
     for module, node in enumerate(program.modules):
         for (cls, name), by_sign in sorted(_steps(module, node.summary).items()):
+            by_sign = {sign: {one for f in functions for one in program.versions(f)} for sign, functions in by_sign.items()}
             signals = {sign: [_signalled(graph, f) for f in functions] for sign, functions in by_sign.items()}
             gives = [sign for sign, told in signals.items() if all(told)]
             takes = [sign for sign, told in signals.items() if not any(told)]
@@ -191,7 +192,7 @@ class Holding:
                 continue
             around = set(program.callers.get(function, frozenset())) - {function}
             if parent := program.node(function).parent:
-                around.add(FunctionId(function.module, parent))
+                around.add(function.inner(parent))
             todo.extend((one, distance + 1) for one in sorted(around))
 
     def _update(self, function: FunctionId) -> bool:
@@ -250,7 +251,7 @@ class Holding:
             return Event.GIVE
         program = self.graph.program
         for number in node.sites():
-            callees = program.state.callees.get(Site(function.module, number), set())
+            callees = program.state.callees.get(function.site(number), set())
             if node.kind in ("enter", "exit"):
                 callees = {c for c in callees if program.node(c).name.endswith("exit__") == (node.kind == "exit")}
             if callees & self.releasers:
@@ -264,13 +265,13 @@ class Holding:
         """Whether something that gives back is handed to somebody: `task.add_done_callback(lock.release)`, a coroutine for a task."""
         program = self.graph.program
         for number in node.sites():
-            for action in program.at(Site(function.module, number)):
+            for action in program.at(function.site(number)):
                 if self.releasers and any(entry in self.releasers for entry in program.entries(action.call)):
                     return True
         words, lambdas = node.handed()
         if (self.what.objects and "release" in words) or any(self._may_be_function(function, node, word) for word in words & self._names):
             return True
-        return any(FunctionId(function.module, index) in self.releasers for index in lambdas)
+        return any(function.inner(index) in self.releasers for index in lambdas)
 
     def _may_be_function(self, function: FunctionId, node: Node, word: str) -> bool:
         """Whether a word used without being called may stand for a function: not when it is a variable known to hold something else."""
@@ -279,7 +280,7 @@ class Holding:
         program = self.graph.program
         around: int | None = function.index
         while around is not None:
-            objects = program.local_objects(FunctionId(function.module, around), (word,))
+            objects = program.local_objects(function.inner(around), (word,))
             if objects:
                 return not all(isinstance(program.value(o), Instance | Resource) for o in objects)
             around = program.modules[function.module].summary.functions[around].parent

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from leaklint.catalog.grammar import Does, Waits
-from leaklint.graph import UNKNOWN, Channel, Graph
+from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
-from leaklint.link.values import FunctionId, Pending, Site
+from leaklint.link.capacity import UNKNOWN
+from leaklint.link.values import FunctionId, Pending
 from leaklint.paths import Node
 
 
@@ -27,7 +28,7 @@ def _hands_over(graph: Graph, channel: Channel, send: Action, node: Node) -> boo
     """Whether the node gives the channel to anything but its own operations: as an argument, or to what it starts."""
     program = graph.program
     for number in node.sites():
-        site = Site(send.site.module, number)
+        site = send.function.site(number)
         given = {o for variable in program.arguments(site) for o in program.elements(program.holds(variable))}
         handed = {program.value(o) for o in given}
         later = {o for v in handed if isinstance(v, Pending) for a in program.at(v.site) for o in a.subjects}

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from leaklint import ir
 from leaklint.catalog.grammar import UnitKind, Waits
+from leaklint.exits.sentinels import data_names, endings, is_end_of_data, is_stop_flag
+from leaklint.exits.stopping import can_be_stopped
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Channel, Graph, Runner
 from leaklint.link.actions import Action
@@ -15,8 +17,6 @@ from leaklint.link.values import FunctionId
 from leaklint.paths import Edge, Node
 from leaklint.queries.query import NoOptions
 from leaklint.queries.rescue import Rescue, in_group
-from leaklint.queries.sentinels import data_names, endings, is_end_of_data, is_stop_flag
-from leaklint.queries.stopping import can_be_stopped
 from leaklint.queries.wording import grows, kind_of
 
 _FARTHEST = 4

@@ -8,16 +8,16 @@ from functools import cached_property
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Waits
+from leaklint.exits.ways import agrees, bound_at, evaluated, first_reached, hands_on, holders, is_told, may_hold, names_in
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.scopes import walk
 from leaklint.link.units import Unit
-from leaklint.link.values import Coroutine, FunctionId, Site
+from leaklint.link.values import Coroutine, FunctionId
 from leaklint.paths import Edge, Exit, Node
 from leaklint.queries.ending import awaited_attributes, ends_by_itself
 from leaklint.queries.query import NoOptions
-from leaklint.queries.ways import agrees, bound_at, evaluated, first_reached, hands_on, holders, is_told, may_hold, names_in
 from leaklint.queries.wording import grows
 
 _ENDS = frozenset({Does.CANCEL, Does.JOIN, Does.WAIT, Does.BOUND, Does.SHIELD})
@@ -135,7 +135,7 @@ class _Race:
             node
             for node in self.graph.paths(self.function).nodes
             for number in node.sites()
-            for a in self.graph.program.at(Site(self.function.module, number))
+            for a in self.graph.program.at(self.function.site(number))
             if a.does is Does.CANCEL and a.subjects & other.handle and not a.subjects & self.unit.handle
         ]
         always = first_reached(starts, lambda node: node.exit_kind is Exit.RETURN, lambda node: node in found, self._follows_any) is None
@@ -243,7 +243,7 @@ class _Race:
             case ir.Call(function=ir.Attribute(base=ir.Name(id=name)), site=site) if name in self._left or (
                 name in self._own and self._is_single
             ):
-                if any(a.does is Does.OBSERVE for a in self.graph.program.at(Site(self.function.module, site))):
+                if any(a.does is Does.OBSERVE for a in self.graph.program.at(self.function.site(site))):
                     return False  # `done()`, `cancelled()`: what holds of a task says that it has ended
             case ir.Call(function=ir.Attribute(), site=site) if self._asks_the_other(site):
                 return True
@@ -262,7 +262,7 @@ class _Race:
         """Whether a call looks at the other one of two."""
         if len(self._tasks) != 2 or self.action.bounded or not self._is_single:
             return False
-        looks = [a for a in self.graph.program.at(Site(self.function.module, number)) if a.does is Does.OBSERVE]
+        looks = [a for a in self.graph.program.at(self.function.site(number)) if a.does is Does.OBSERVE]
         return bool(looks) and all(a.subjects and a.subjects <= self._tasks - self.unit.handle for a in looks)
 
     @cached_property
@@ -276,7 +276,7 @@ class _Race:
         place = program.place(self.function, self.birth)
         if place is None or place.in_comprehension:
             return False
-        variables = [program.state.solver.known(("local", self.function.module, self.function.index, name)) for name in self._own]
+        variables = [program.state.solver.known(("local", *self.function.source, self.function.context, name)) for name in self._own]
         return any(program.holds(variable) & self.unit.handle for variable in variables)
 
     # --- what ends it
@@ -300,7 +300,7 @@ class _Race:
                 if self._stops_what_it_waits_for(function):
                     return True
                 own = isinstance(function, ir.Attribute) and isinstance(function.base, ir.Name) and function.base.id in self._own
-                return own and self._is_single and hands_on(self.graph, Site(self.function.module, number))
+                return own and self._is_single and hands_on(self.graph, self.function.site(number))
             case ir.Await(site=number):
                 return self._looks_after(number) and self._about(expression)
             case ir.Comprehension(clauses=clauses):
@@ -322,7 +322,7 @@ class _Race:
 
     def _looks_after(self, number: int) -> bool:
         program = self.graph.program
-        site = Site(self.function.module, number)
+        site = self.function.site(number)
         actions = [a for a in program.at(site) if a.site != self.action.site]
         for function in program.reached(program.state.callees.get(site, set())) - {self.function}:
             actions += program.actions_in(function)
@@ -342,7 +342,7 @@ class _Race:
     def _cancels_inside(self, number: int) -> bool:
         """Whether a function that is called cancels units like this one, be it through names that it shares with this function."""
         program = self.graph.program
-        callees = program.state.callees.get(Site(self.function.module, number), set())
+        callees = program.state.callees.get(self.function.site(number), set())
         inside = [a for function in program.reached(callees) - {self.function} for a in program.actions_in(function)]
         return any(a.does is Does.CANCEL and a.subjects & self.unit.handle for a in inside)
 
@@ -353,7 +353,7 @@ class _Race:
 
     def _returns(self, stmt: ir.Return) -> bool:
         program = self.graph.program
-        result = program.state.solver.known(("result", self.function.module, self.function.index))
+        result = program.state.solver.known(("result", *self.function.source, self.function.context))
         if stmt.value is None or not program.elements(program.holds(result)) & self.unit.handle:
             return False
         return bool(holders(self.graph, self.function, stmt.value, self.unit.handle) - self._done)

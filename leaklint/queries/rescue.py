@@ -54,7 +54,7 @@ class Rescue:
 
     def _frees(self, function: FunctionId, node: Node) -> bool:
         for number in node.sites():
-            site = Site(function.module, number)
+            site = function.site(number)
             if site in self.sites:
                 return True
             if self.graph.program.state.callees.get(site, set()) & self.functions:
@@ -87,7 +87,7 @@ class Rescue:
             for caller in callers:
                 for number in self.graph.calls_to(caller, function):
                     for node in self.graph.paths(caller).of(number):
-                        if Site(caller.module, number) in self.sites:
+                        if caller.site(number) in self.sites:
                             # The end of the program cancels it; but what leaves it behind before that is at fault.
                             if depth:
                                 return True
@@ -130,7 +130,7 @@ class Rescue:
     def _makes_another(self, function: FunctionId, node: Node) -> bool:
         """Whether the node comes to the place that makes the channel: from there on it is another one, and this one is forgotten."""
         callees = self.graph.program.state.callees
-        return any(callees.get(Site(function.module, number), set()) & self.makers for number in node.sites())
+        return any(callees.get(function.site(number), set()) & self.makers for number in node.sites())
 
     def _ends(self, function: FunctionId, start: Node) -> list[Exit | None]:
         """How ways from here that free nobody end: at an exit of the function, or (None) where the channel is made anew."""

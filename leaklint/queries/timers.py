@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind
+from leaklint.exits.chains import ends_by_itself, rearms
+from leaklint.exits.ways import agrees, bound_at, first_reached, holders, is_told
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.state import LibraryCall
@@ -13,11 +15,7 @@ from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, FunctionValue, Instance, Method, Site
 from leaklint.paths import Edge, Exit, Node
 from leaklint.queries.query import NoOptions
-from leaklint.queries.ways import agrees, bound_at, first_reached, holders, is_told
 from leaklint.queries.wording import grows
-
-_FARTHEST = 4
-"""Calls between a callback and the line that arms it again, followed at most."""
 
 
 def unstopped_timer(graph: Graph, options: NoOptions) -> Iterator[Leak]:
@@ -28,7 +26,7 @@ def unstopped_timer(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             continue
         kept = [obj for obj in sorted(unit.handle) if obj in program.held_for_long and program.kind(obj) is Kind.TIMER]
         cancels = [a for obj in unit.handle for a in program.on(obj) if a.does in (Does.CANCEL, Does.JOIN)]
-        if kept and not cancels and _holds_something(graph, made) and not _ends_by_itself(graph, unit):
+        if kept and not cancels and _holds_something(graph, made) and not ends_by_itself(graph, unit):
             name = program.describe(kept[0])
             last = graph.step(made.record.function, made.record.at, f"nothing in the program cancels `{name}`")
             yield _unstopped(graph, unit, made, name, last)
@@ -42,7 +40,7 @@ def rearming_timer(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     """A callback that arms a timer for itself on every path, with no handle kept by which somebody could cancel it."""
     program = graph.program
     for unit, made in _timers(graph):
-        if unit.daemon or not _rearms(graph, unit) or _ends_by_itself(graph, unit):
+        if unit.daemon or not rearms(graph, unit) or ends_by_itself(graph, unit):
             continue
         if any(program.opened(obj) is not None or obj in program.held_for_long for obj in unit.handle):
             continue
@@ -130,6 +128,7 @@ def _way_past(graph: Graph, unit: Unit, made: LibraryCall) -> ir.Span | None:
     if place is None:
         return None
     given = [e.stmt.test for e in place.around if isinstance(e.stmt, ir.Branch) and e.block == "body"]
+    told = frozenset(o for f in program.reached(unit.entries) for a in program.actions_in(f) if a.does is Does.SIGNAL for o in a.subjects)
 
     def truth(test: ir.Expr) -> bool | None:
         """What a test gives while the timer is armed."""
@@ -140,13 +139,16 @@ def _way_past(graph: Graph, unit: Unit, made: LibraryCall) -> ir.Span | None:
                 return True
             case ir.Comparison(left=ir.Name(id=name), operators=("is" | "is not" as operator,), rights=(ir.Constant(kind="none"),)):
                 return operator == "is not" if name in names else None
+            case ir.Call(function=ir.Attribute(base=ir.Name(id=name), name="done" | "is_set"), arguments=()):
+                asked = program.local_objects(function, [name])
+                return False if asked and asked <= told else None  # it is the timer that sets it
             case _:
                 return None
 
     def stops(node: Node) -> bool:
         if isinstance(node.stmt, ir.Return) and node.stmt.value is not None and holders(graph, function, node.stmt.value, unit.handle):
             return True
-        return any(_cancels_at(graph, Site(function.module, site), function, unit.handle) for site in node.sites())
+        return any(_cancels_at(graph, function.site(site), function, unit.handle) for site in node.sites())
 
     def follows(node: Node, edge: Edge) -> bool:
         return is_told(graph, function, node, edge) and agrees(node, edge, truth)
@@ -182,42 +184,3 @@ def _starter(graph: Graph, entry: FunctionId, arming: FunctionId) -> FunctionId:
     chain = graph.program.reached([entry])
     outside = sorted(c for f in (entry, arming) for c in graph.program.callers.get(f, frozenset()) if c not in chain)
     return outside[0] if outside else entry
-
-
-def _rearms(graph: Graph, unit: Unit) -> bool:
-    return unit.made is not None and bool(unit.entries) and unit.made.record.function in graph.program.reached(unit.entries)
-
-
-def _ends_by_itself(graph: Graph, unit: Unit) -> bool:
-    """Whether the callback arms the timer again on some ways only: a flag, a count or its data end the chain."""
-    if not _rearms(graph, unit) or unit.made is None:
-        return False
-    at = unit.made.record
-    return not _always(graph, unit.entries[0], at.function, at.site.number)
-
-
-def _always(graph: Graph, entry: FunctionId, arming: FunctionId, site: int, depth: int = 0) -> bool:
-    """Whether every way through the callback that ends without an exception comes to the arming line."""
-    if depth > _FARTHEST:
-        return False
-    sites = {site} if entry == arming else _sites_towards(graph, entry, arming, site, depth)
-    if not sites:
-        return False
-    past = first_reached(
-        [graph.paths(entry).entry],
-        lambda node: node.exit_kind is Exit.RETURN,
-        lambda node: bool(sites & set(node.sites())),
-        lambda node, edge: edge not in (Edge.RAISE, Edge.CANCEL),
-    )
-    return past is None
-
-
-def _sites_towards(graph: Graph, entry: FunctionId, arming: FunctionId, site: int, depth: int) -> set[int]:
-    """The calls in the callback whose callee always comes to the arming line."""
-    program = graph.program
-    return {
-        number
-        for callee in program.calls.get(entry, frozenset())
-        if callee != entry and arming in program.reached([callee]) and _always(graph, callee, arming, site, depth + 1)
-        for number in graph.calls_to(entry, callee)
-    }

@@ -8,11 +8,12 @@ from typing import Literal
 from msgspec import Struct
 
 from leaklint.catalog.grammar import Kind, Waits
+from leaklint.exits.stopping import can_be_stopped
 from leaklint.finding import Confidence, Growth, Leak, Step
-from leaklint.graph import UNKNOWN, Channel, Graph, Runner
+from leaklint.graph import Channel, Graph, Runner
 from leaklint.link.actions import Action
+from leaklint.link.capacity import UNKNOWN
 from leaklint.queries.order import too_early
-from leaklint.queries.stopping import can_be_stopped
 from leaklint.queries.wording import grows, kind_of
 
 
@@ -36,7 +37,8 @@ def unmatched(graph: Graph, options: Options) -> Iterator[Leak]:
             continue
         for action in waiting:
             runners = graph.runners(action.function)
-            left = [r for r in runners if not can_be_stopped(graph, r)]
+            closed = options.side == "send" and any(c.function != action.function for c in channel.closes)  # a close wakes senders too
+            left = [r for r in runners if not closed and not can_be_stopped(graph, r)]
             if left:
                 yield _leak(graph, channel, action, left[0], options.side)
                 break

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does
+from leaklint.catalog.grammar import Does, Kind
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.scopes import subexpressions
 from leaklint.link.sizes import whole_number
-from leaklint.link.values import FunctionId, Site
+from leaklint.link.values import FunctionId
 from leaklint.paths import Edge, Exit, Node
 from leaklint.queries.choices import Choices, Facts
 from leaklint.queries.holding import Event, Holdable, Holding, held_edges, holdables
@@ -60,13 +60,14 @@ def _starts_empty(graph: Graph, what: Holdable) -> bool:
 
 
 def _is_only_tried(graph: Graph, what: Holdable) -> bool:
-    """Whether nobody ever waits for it: each acquire gives up at once, and none stands in a loop that tries again. Such a lock is a latch
+    """Whether nobody in sight ever waits for it: each acquire gives up at once, and none stands in a loop that tries again. Such a lock is a latch
     or a flag that says "somebody is at it"."""
     program = graph.program
-    if not what.objects or any(program.opened(o) is not None for o in what.objects):
-        return False
-    return all(
-        _gives_up(a) and not _tries_again(graph, a) for o in what.objects for a in program.on(o) if a.does in (Does.ACQUIRE, Does.WAIT)
+    return bool(what.objects) and all(
+        _gives_up(a) and not _tries_again(graph, a)
+        for o in what.objects
+        for a in program.on(o)
+        if a.does in (Does.ACQUIRE, Does.WAIT) and a.call.subject == o
     )
 
 
@@ -120,7 +121,15 @@ def _leaking_way(graph: Graph, holding: Holding, function: FunctionId, take: Nod
         others = [way for way in others if not _hands_over(way[2])]
     if not others or callers.clean_up or (function in holding.keepers and not callers.pair):
         return None
+    if callers.give_later and _is_permit(graph, holding):  # it goes with what is handed on, in ways that calls do not show
+        return None
     return others[0]
+
+
+def _is_permit(graph: Graph, holding: Holding) -> bool:
+    """Whether it is a semaphore: its permits are given back by whoever has what they stand for."""
+    objects = holding.what.objects
+    return bool(objects) and all(graph.program.kind(o) is Kind.SEMAPHORE for o in objects)
 
 
 def _hands_over(node: Node) -> bool:
@@ -232,7 +241,7 @@ def _rank(way: Way) -> tuple[bool, bool, int, int]:
 
 def _is_held_test(graph: Graph, holding: Holding, function: FunctionId, call: ir.Call) -> bool:
     """`lock.locked()`, which is true while it is held."""
-    at = graph.program.at(Site(function.module, call.site))
+    at = graph.program.at(function.site(call.site))
     return any(a.method == "locked" and a.subjects & holding.what.objects for a in at)
 
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Waits
+from leaklint.exits.flags import Flag, Stop, exits, silent_stop, stop_step, turns
+from leaklint.exits.stopping import pile_up, units_only
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.units import Unit
 from leaklint.link.values import Resource
 from leaklint.paths import is_endless
-from leaklint.queries.flags import Flag, Stop, exits, silent_stop, stop_step, turns
 from leaklint.queries.query import NoOptions
-from leaklint.queries.stopping import pile_up, units_only
 from leaklint.queries.wording import grows
 
 _WAITS = frozenset({Waits.UNTIL_NOTIFIED, Waits.UNTIL_SET, Waits.UNTIL_FIRST, Waits.UNTIL_READY})

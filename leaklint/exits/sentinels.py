@@ -8,7 +8,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Models
 from leaklint.graph import Channel, Graph
 from leaklint.link.scopes import blocks, subexpressions, target_names, walk
-from leaklint.link.values import FunctionId, Site
+from leaklint.link.values import FunctionId
 from leaklint.paths import handler_names
 
 _FLAGS = frozenset({Kind.EVENT, Kind.TASK, Kind.FUTURE, Kind.THREAD})
@@ -59,7 +59,7 @@ def is_end_of_data(
 ) -> bool:
     """Whether a `break`, `return` or `raise` of the loop follows from a sentinel, a stop flag or the end of the channel."""
     received, assigned = names
-    way = _way_to(loop.body, leaving)
+    way = way_to(loop.body, leaving)
     if way is None:
         return True
     for stmt, part in reversed(way):
@@ -71,7 +71,7 @@ def is_end_of_data(
                 words = {e.id for e in subexpressions(test) if isinstance(e, ir.Name)}
                 if not words & assigned:  # a flag; or a count, a deadline: whoever keeps it knows
                     return not is_stop_flag(graph, function, test, producers)
-                return bool(words & received and _is_sentinel(channel, test, received))
+                return bool(words & received and is_sentinel(channel, test, received))
             case ir.Match(cases=cases), ir.Case() as case:
                 return any(_sent(channel, test) for test in case.tests) or not cases
             case ((ir.While() | ir.For()), _):
@@ -91,7 +91,7 @@ def is_stop_flag(graph: Graph, function: FunctionId, test: ir.Expr, producers: f
         case ir.Attribute(base=ir.Name(id="self"), name=name):
             return graph.program.is_flag(name)
         case ir.Call(site=site, arguments=()):
-            looks = graph.program.at(Site(function.module, site))
+            looks = graph.program.at(function.site(site))
             seen = {o for a in looks if a.does is Does.OBSERVE for o in a.subjects}
             return not seen & producers and any(graph.program.kind(o) in _FLAGS for o in seen)
         case _:
@@ -103,7 +103,7 @@ def _is_last(loop: ir.While | ir.For, leaving: ir.Stmt) -> bool:
     return any(stmt is leaving for stmt in loop.body)
 
 
-def _is_sentinel(channel: Channel, test: ir.Expr, received: frozenset[str]) -> bool:
+def is_sentinel(channel: Channel, test: ir.Expr, received: frozenset[str]) -> bool:
     """Whether the test compares what was received with something that a producer sends."""
     match test:
         case ir.Operation(operator="not", operands=(ir.Name(id=name),)) if name in received:
@@ -111,7 +111,7 @@ def _is_sentinel(channel: Channel, test: ir.Expr, received: frozenset[str]) -> b
         case ir.Name(id=name) if name in received:
             return True
         case ir.Operation(operator="and" | "or" | "not", operands=operands):
-            return any(_is_sentinel(channel, operand, received) for operand in operands)
+            return any(is_sentinel(channel, operand, received) for operand in operands)
         case ir.Comparison(left=left, rights=rights):
             return any(_sent(channel, side) for side in (left, *rights) if not _is_received(side, received) and _word(side) is not None)
         case ir.Call(function=ir.Name(id="isinstance"), arguments=(_, ir.Argument(value=cls))):
@@ -169,7 +169,7 @@ def _own(stmt: ir.Stmt) -> Iterator[ir.Expr]:
 Step = tuple[ir.Stmt, ir.Handler | ir.Case | None]
 
 
-def _way_to(body: tuple[ir.Stmt, ...], wanted: ir.Stmt) -> list[Step] | None:
+def way_to(body: tuple[ir.Stmt, ...], wanted: ir.Stmt) -> list[Step] | None:
     """The compound statements around a statement of the body, outermost first, with the handler or case that holds it."""
     for stmt in body:
         if stmt is wanted:
@@ -177,15 +177,15 @@ def _way_to(body: tuple[ir.Stmt, ...], wanted: ir.Stmt) -> list[Step] | None:
         match stmt:
             case ir.Try(handlers=handlers):
                 for handler in handlers:
-                    if (way := _way_to(handler.body, wanted)) is not None:
+                    if (way := way_to(handler.body, wanted)) is not None:
                         return [(stmt, handler), *way]
             case ir.Match(cases=cases):
                 for case in cases:
-                    if (way := _way_to(case.body, wanted)) is not None:
+                    if (way := way_to(case.body, wanted)) is not None:
                         return [(stmt, case), *way]
             case _:
                 pass
         for block in blocks(stmt):
-            if (way := _way_to(block, wanted)) is not None:
+            if (way := way_to(block, wanted)) is not None:
                 return [(stmt, None), *way]
     return None

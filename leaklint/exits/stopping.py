@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does, Kind, UnitKind
+from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
 from leaklint.finding import Growth
 from leaklint.graph import Graph, Runner
 from leaklint.link.state import LibraryCall
@@ -17,7 +17,7 @@ def stopped(graph: Graph, unit: Unit) -> str | None:
     reason = cancelled(graph, unit)
     if reason is not None:
         return reason
-    if unit.kind is UnitKind.TASK and all(_ends_with_main(graph, spawn) for spawn in unit.spawns) and not _keeps_main(graph, unit):
+    if unit.kind is UnitKind.TASK and all(ends_with_main(graph, spawn) for spawn in unit.spawns) and not keeps_main(graph, unit):
         return "the program's end cancels it"
     return None
 
@@ -36,14 +36,14 @@ def cancelled(graph: Graph, unit: Unit) -> str | None:
     if unit.kind in (UnitKind.CALLBACK, UnitKind.HANDLER):
         return "the library ends it"
     for spawn in unit.spawns:
-        if spawn.subject is not None and program.kind(spawn.subject) in (Kind.GROUP, Kind.EXECUTOR) and _cancels(graph, spawn.subject):
+        if spawn.subject is not None and program.kind(spawn.subject) in (Kind.GROUP, Kind.EXECUTOR) and cancels(graph, spawn.subject):
             return "its group is cancelled"
     if unit.kind is UnitKind.TASK and not unit.handle and any(s.operation.does is not Does.SPAWN for s in unit.spawns):
         return "the one that waits for it can be cancelled"
     return None
 
 
-def _cancels(graph: Graph, group: int) -> bool:
+def cancels(graph: Graph, group: int) -> bool:
     """Whether somebody cancels a task group or its scope, or the group lets a failure do it."""
     program = graph.program
     value = program.value(group)
@@ -54,7 +54,7 @@ def _cancels(graph: Graph, group: int) -> bool:
     )
 
 
-def _ends_with_main(graph: Graph, spawn: LibraryCall) -> bool:
+def ends_with_main(graph: Graph, spawn: LibraryCall) -> bool:
     """Whether the spawn stands in a main coroutine, at whose end what is left is cancelled, and not in a loop without an end."""
     function = spawn.record.function
     place = graph.program.place(function, spawn.record.site.number)
@@ -63,12 +63,17 @@ def _ends_with_main(graph: Graph, spawn: LibraryCall) -> bool:
     return not any(loop.is_async if isinstance(loop, ir.For) else is_endless(loop.test) for loop in place.loops)
 
 
-def _keeps_main(graph: Graph, unit: Unit) -> bool:
+def keeps_main(graph: Graph, unit: Unit) -> bool:
     """Whether a main coroutine waits for the unit itself, so that the program does not end before it."""
     program = graph.program
     if any(s.subject is not None and program.kind(s.subject) is Kind.GROUP for s in unit.spawns):
         return True  # leaving the group's block waits for it
-    joins = (a for obj in unit.handle for a in program.on(obj) if a.does in (Does.JOIN, Does.WAIT) and program.blocks(a))
+    joins = (
+        a
+        for obj in unit.handle
+        for a in program.on(obj)
+        if a.does in (Does.JOIN, Does.WAIT) and a.waits is not Waits.UNTIL_FIRST and program.blocks(a)
+    )
     return any(graph.ends_with_main(a.function) for a in joins)
 
 
@@ -90,7 +95,7 @@ def pile_up(graph: Graph, unit: Unit) -> Growth | None:
     growth = graph.growth(unit.spawns)
     if growth is not Growth.ONCE:
         return growth
-    if unit.daemon or (unit.kind is UnitKind.TASK and not _keeps_main(graph, unit)):
+    if unit.daemon or (unit.kind is UnitKind.TASK and not keeps_main(graph, unit)):
         return None
     return Growth.AT_EXIT
 

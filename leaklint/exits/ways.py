@@ -71,7 +71,7 @@ def is_told(graph: Graph, function: FunctionId, node: Node, edge: Edge) -> bool:
         return False
     if edge is not Edge.RAISE or node.kind == "except" or isinstance(node.stmt, ir.Raise):
         return True
-    return any(hands_on(graph, Site(function.module, number)) for number in node.sites())
+    return any(hands_on(graph, function.site(number)) for number in node.sites())
 
 
 def hands_on(graph: Graph, site: Site) -> bool:
@@ -92,7 +92,7 @@ def holders(graph: Graph, function: FunctionId, expression: ir.Expr, handle: fro
 
 def may_hold(graph: Graph, function: FunctionId, name: str, handle: frozenset[int]) -> bool:
     program = graph.program
-    variable = program.state.solver.known(("local", function.module, function.index, name))
+    variable = program.state.solver.known(("local", *function.source, function.context, name))
     return bool(program.elements(program.holds(variable)) & handle)
 
 

@@ -11,7 +11,7 @@ from leaklint.finding import Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.scopes import blocks, expressions, subexpressions, walk
-from leaklint.link.values import FunctionId, Site
+from leaklint.link.values import FunctionId
 from leaklint.paths import Node, handler_names, is_endless
 
 FARTHEST = 4
@@ -103,23 +103,23 @@ def _decided(graph: Graph, function: FunctionId, test: ir.Expr | None, *, going_
     if test is None:
         yield Exit(())
         return
-    for atom, stop in _atoms(test, going_on):
-        yield Exit(tuple(_flags(graph, function, atom, stop)))
+    for atom, stop in atoms(test, going_on):
+        yield Exit(tuple(flags_in(graph, function, atom, stop)))
 
 
-def _atoms(test: ir.Expr, going_on: bool) -> Iterator[tuple[ir.Expr, bool]]:
+def atoms(test: ir.Expr, going_on: bool) -> Iterator[tuple[ir.Expr, bool]]:
     """The parts of a test that alone can end the loop, each with the value that does; the loop goes on while the test is `going_on`."""
     match test:
         case ir.Operation(operator="not", operands=(one,)):
-            yield from _atoms(one, not going_on)
+            yield from atoms(one, not going_on)
         case ir.Operation(operator="and" | "or" as operator, operands=operands) if (operator == "and") is going_on:
             for one in operands:
-                yield from _atoms(one, going_on)
+                yield from atoms(one, going_on)
         case _:
             yield test, not going_on
 
 
-def _flags(graph: Graph, function: FunctionId, atom: ir.Expr, stop: bool) -> Iterator[Flag]:
+def flags_in(graph: Graph, function: FunctionId, atom: ir.Expr, stop: bool) -> Iterator[Flag]:
     program = graph.program
     match atom:
         case ir.Attribute(name=name):
@@ -128,7 +128,7 @@ def _flags(graph: Graph, function: FunctionId, atom: ir.Expr, stop: bool) -> Ite
             if bases:
                 yield Flag(name, bases, stop)
         case ir.Call(site=number) if stop:
-            looks = (a for a in program.at(Site(function.module, number)) if a.does is Does.OBSERVE)
+            looks = (a for a in program.at(function.site(number)) if a.does is Does.OBSERVE)
             events = frozenset(o for a in looks for o in a.subjects if program.kind(o) is Kind.EVENT)
             if events:
                 yield Flag("", events, stop)
@@ -142,12 +142,12 @@ def silent_stop(graph: Graph, flags: Iterable[Flag], entries: Iterable[FunctionI
     own = graph.program.reached(entries)
     stops: list[Stop] = []
     for flag in flags:
-        found = list(_stops(graph, flag))
+        found = list(stops_of(graph, flag))
         if None in found:
             return None
         stops += [s for s in found if s is not None and s.function not in own]
     stops = [s for s in stops if s.function in graph.program.live and not graph.starts_units(s.function)]
-    if any(_wakes(graph, wait, objects, stop.function) for stop in stops):
+    if any(wakes(graph, wait, objects, stop.function) for stop in stops):
         return None
     return stops[0] if stops else None
 
@@ -159,7 +159,7 @@ def stop_step(graph: Graph, stop: Stop, what: str) -> Step:
     return graph.step(stop.function, at, f"`{name}` is set in here to end it, and nothing wakes the {what}")
 
 
-def _stops(graph: Graph, flag: Flag) -> Iterator[Stop | None]:
+def stops_of(graph: Graph, flag: Flag) -> Iterator[Stop | None]:
     """Where the flag gets its last value, None for a write of an unknown value; the constructor's first value is none."""
     program = graph.program
     if not flag.name:
@@ -174,7 +174,7 @@ def _stops(graph: Graph, flag: Flag) -> Iterator[Stop | None]:
             yield Stop(flag, load.function)
 
 
-def _wakes(graph: Graph, wait: Action, objects: frozenset[int], function: FunctionId) -> bool:
+def wakes(graph: Graph, wait: Action, objects: frozenset[int], function: FunctionId) -> bool:
     """Whether the function, what it calls, or what its callers do after it, may end the wait."""
     waking = _Waking(graph, wait, objects)
     return waking.within(function) or waking.after(function, frozenset(), 0)
@@ -216,7 +216,7 @@ class _Waking:
     def _at(self, function: FunctionId, node: Node) -> bool:
         program = self.graph.program
         for number in node.sites():
-            site = Site(function.module, number)
+            site = function.site(number)
             if any(self._is_waking(a) for a in program.at(site)):
                 return True
             if any(self.within(callee) for callee in program.state.callees.get(site, ())):
@@ -243,7 +243,7 @@ class _Waking:
         for part in subexpressions(expression):
             if not isinstance(part, ir.Call):
                 continue
-            site = Site(function.module, part.site)
+            site = function.site(part.site)
             actions = program.at(site)
             if actions:
                 if not all(a.does in _LOOKS for a in actions):

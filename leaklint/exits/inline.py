@@ -1,0 +1,44 @@
+"""Which project functions run as part of a place, here and now."""
+
+from __future__ import annotations
+
+from leaklint.catalog.grammar import Does
+from leaklint.graph import Graph
+from leaklint.link.values import Coroutine, FunctionId, Site
+from leaklint.paths import Node
+
+_HERE = frozenset({Does.RUN, Does.BOUND, Does.SHIELD, Does.ENTER})
+"""Operations that run what they are given and wait for it."""
+
+
+class Inline:
+    """Answers for one program. A coroutine runs where it is awaited, and counts for the call that makes it. A generator runs as far as
+    somebody iterates it: the loops over it speak for it."""
+
+    def __init__(self, graph: Graph) -> None:
+        program = graph.program
+        state = program.state
+        self._found: dict[tuple[FunctionId, Site], set[FunctionId]] = {}
+        for record in state.calls:
+            if record.by is None:
+                plain = {c for c in state.callees.get(record.site, ()) if not (node := program.node(c)).is_async and not node.is_generator}
+                self._add(record.function, record.site, plain)
+        for obj, functions in state.awaits.items():
+            value = program.value(obj)
+            if isinstance(value, Coroutine):
+                for function in functions:
+                    self._add(function, value.site, {value.function})
+        for sites in state.entered.values():
+            for site, owner in sites.items():
+                self._add(owner, site, state.callees.get(site, set()))
+        for call in state.library.values():
+            if call.operation.does in _HERE and call.record.by is None:
+                self._add(call.record.function, call.record.site, set(program.entries(call)))
+
+    def _add(self, function: FunctionId, site: Site, callees: set[FunctionId]) -> None:
+        if callees:
+            self._found.setdefault((function, site), set()).update(callees)
+
+    def at(self, function: FunctionId, node: Node) -> list[FunctionId]:
+        """The functions that run at a node of a function."""
+        return sorted({callee for number in node.sites() for callee in self._found.get((function, function.site(number)), ())})
