@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ from leaklint.suppress import silence, unused, without_ignored_files
 
 if TYPE_CHECKING:
     from leaklint.catalog import Catalog
+    from leaklint.graph import Graph
+    from leaklint.link import Program
     from leaklint.workers import Progress
 
 # What an unchanged run does not need (libcst, networkx, the catalogue's grammar, processes) is imported where it is used.
@@ -40,12 +43,36 @@ def run(paths: Sequence[str], settings: Settings, *, progress: Progress | None =
 
     catalog = _catalog(settings)
     modules, crashed = _modules(files, hashes, cache, settings.jobs, progress)
-    findings = _findings(modules, catalog, settings, {source.path: source.real for source in files})
-    errors = sorted((*unread, *vanished, *crashed), key=lambda error: (error.path, error.message))
-    report = Report(__version__, len(modules), findings, tuple(errors))
+    _, findings = _findings(modules, catalog, settings, {source.path: source.real for source in files})
+    report = Report(__version__, len(modules), findings, _sorted(unread, vanished, crashed))
     if not crashed:  # for want of memory, perhaps: worth another attempt
         save_report(cache, key, msgspec.msgpack.encode(report))
     return report
+
+
+def examined(paths: Sequence[str], settings: Settings) -> tuple[Graph, tuple[Finding, ...], tuple[FileError, ...]]:
+    """The graph that the queries of `run` are asked about, what they find there, and what could not be read."""
+    sources, unread = find(paths, settings)
+    files, vanished = _contents(sources, None)
+    catalog = _catalog(settings)
+    modules, crashed = _modules(files, {s: key_of(content) for s, content in files.items()}, _cache(settings), settings.jobs, None)
+    graph, findings = _findings(modules, catalog, settings, {source.path: source.real for source in files})
+    return graph, findings, _sorted(unread, vanished, crashed)
+
+
+def linked(paths: Sequence[str], settings: Settings) -> tuple[Program, tuple[FileError, ...]]:
+    """The program alone, and what could not be read."""
+    from leaklint.findings import graph_of
+
+    sources, unread = find(paths, settings)
+    files, vanished = _contents(sources, None)
+    catalog = _catalog(settings)
+    modules, crashed = _modules(files, {s: key_of(content) for s, content in files.items()}, _cache(settings), settings.jobs, None)
+    return graph_of(modules, catalog.models).program, _sorted(unread, vanished, crashed)
+
+
+def _sorted(*errors: Iterable[FileError]) -> tuple[FileError, ...]:
+    return tuple(sorted(chain(*errors), key=lambda error: (error.path, error.message)))
 
 
 def _contents(sources: Iterable[Source], stdin: tuple[str, bytes] | None) -> tuple[dict[Source, bytes], list[FileError]]:
@@ -89,18 +116,22 @@ def _modules(
     return modules, crashed
 
 
-def _findings(modules: Sequence[Module], catalog: Catalog, settings: Settings, real: Mapping[str, str]) -> tuple[Finding, ...]:
-    from leaklint.findings import idle_comments, merged, problems, queried
+def _findings(
+    modules: Sequence[Module], catalog: Catalog, settings: Settings, real: Mapping[str, str]
+) -> tuple[Graph, tuple[Finding, ...]]:
+    from leaklint.findings import graph_of, idle_comments, merged, problems, queried
 
     selected = frozenset(code for code, card in catalog.cards.items() if is_selected(settings, code, card.on))
     cards = [card for code, card in catalog.cards.items() if code in selected]
     comments = {module.path: module.summary.suppressions for module in modules if module.summary.suppressions}
 
-    found = merged([*problems(modules, cards), *queried(modules, catalog.models, cards)])
+    graph = graph_of(modules, catalog.models)
+    found = merged([*problems(modules, cards), *queried(graph, cards)])
     kept, uses = silence(found, comments)
     idle = unused(comments, uses, selected, {code: card.on for code, card in catalog.cards.items()})
     kept = merged([*kept, *idle_comments(idle, cards)])
-    return tuple(finding for finding in without_ignored_files(kept, settings, real) if is_sure_enough(settings, finding.confidence))
+    shown = without_ignored_files(kept, settings, real)
+    return graph, tuple(finding for finding in shown if is_sure_enough(settings, finding.confidence))
 
 
 def _cache(settings: Settings) -> Cache:

@@ -11,8 +11,10 @@ import click
 
 from leaklint import __version__
 from leaklint.cli.check import check
-from leaklint.cli.look import dump, graph
+from leaklint.cli.graph import graph
+from leaklint.cli.look import dump
 from leaklint.cli.rules import explain, rules
+from leaklint.cli.units import units
 from leaklint.errors import LeaklintError
 
 MISTAKE = 2
@@ -68,7 +70,7 @@ def leaklint() -> None:
     """
 
 
-for command in (check, explain, rules, dump, graph):
+for command in (check, explain, rules, dump, graph, units):
     leaklint.add_command(command)
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import time
-import tokenize
 from collections.abc import Sequence
 from enum import StrEnum
-from functools import cache
-from pathlib import Path
 from typing import assert_never
 
 import click
 
 from leaklint import __version__
 from leaklint.cli.codes import complete_codes, lists
+from leaklint.cli.source import reader
 from leaklint.cli.terminal import Color, progress, wants_color, write, write_bytes
 from leaklint.finding import Confidence, Report
 from leaklint.report.text import LinesOf
@@ -91,7 +88,7 @@ def check(
     with progress() as advance:
         report = engine.run(places, settings, progress=advance, stdin=stdin)
     seconds = time.perf_counter() - start
-    _print(report, Layout(layout), wants_color(Color(color)), _reader(stdin))
+    _print(report, Layout(layout), wants_color(Color(color)), reader(stdin))
     if statistics:
         _count(report, Layout(layout), seconds)
     ctx.exit(1 if (report.findings or report.errors) and not exit_zero else 0)
@@ -129,20 +126,3 @@ def _count(report: Report, layout: Layout, seconds: float) -> None:
     for row in text.statistics(report):
         click.echo(row, err=layout is not Layout.TEXT)
     click.echo(f"{seconds:.2f} s", err=True)
-
-
-def _reader(stdin: tuple[str, bytes] | None) -> LinesOf:
-    """Reads each file once. What came from stdin is not on disk."""
-
-    name, text = (Path(stdin[0]), stdin[1]) if stdin else (None, b"")
-
-    @cache
-    def lines_of(path: str) -> Sequence[str]:
-        try:
-            content = text if Path(path) == name else Path(path).read_bytes()
-            encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-            return io.TextIOWrapper(io.BytesIO(content), encoding, errors="replace").read().split("\n")
-        except (OSError, SyntaxError):  # gone since, or in no known encoding: the finding stands without its source
-            return ()
-
-    return lines_of
