@@ -1,8 +1,7 @@
-"""`dump` and `graph`: what the stages know."""
+"""`dump`: what the stages know."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -45,25 +44,7 @@ def test_dump_program_shows_operations_and_units(leaklint: Run, pipe: Path) -> N
         assert word in run.stdout
 
 
-def test_graph_for_graphviz_and_as_json(leaklint: Run, pipe: Path) -> None:
-    drawn = leaklint("graph", "pipe.py")
-    assert drawn.returncode == 0, drawn.stderr
-    assert drawn.stdout.startswith("digraph")
-    content = json.loads(leaklint("graph", "--format", "json", "pipe.py").stdout)
-    assert content
-    assert isinstance(content, dict)
-
-
-def test_graph_to_a_file(leaklint: Run, pipe: Path) -> None:
-    run = leaklint("graph", "pipe.py", "--output", "pipe.dot")
-    assert (run.returncode, run.stdout) == (0, "")
-    assert (pipe / "pipe.dot").read_text() == leaklint("graph", "pipe.py").stdout
-    wrong = leaklint("graph", "pipe.py", "--output", "nowhere/pipe.dot")
-    assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert wrong.stderr == "leaklint: error: --output: nowhere/pipe.dot: cannot be written: No such file or directory\n"
-
-
 def test_a_missing_path_is_a_mistake(leaklint: Run) -> None:
-    for command in (["dump"], ["dump", "--program"], ["graph"]):
+    for command in (["dump"], ["dump", "--program"]):
         run = leaklint(*command, "nowhere.py")
         assert (run.returncode, run.stderr) == (2, "leaklint: error: nowhere.py: no such file or folder\n")

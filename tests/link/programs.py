@@ -38,13 +38,19 @@ def linked(program: str | Mapping[str, str]) -> Program:
 
 
 def operations(program: str | Mapping[str, str]) -> list[str]:
-    """Every operation on a known resource in the order of place, `send queue`; what makes and what only looks is left out."""
+    """Every operation on a known resource in the order of place, `send queue`; what makes and what only looks is left out. A method that
+    runs on several objects counts once for each name."""
     found = linked(program)
-    told = []
+    told: list[str] = []
+    contexts: dict[tuple[int, int, str], int] = {}
     for action in found.actions:
         names = sorted(found.describe(obj) for obj in action.subjects if found.kind(obj) is not None)
-        if names and action.does not in (Does.MAKE, Does.OBSERVE):
-            told.append(f"{action.does} {', '.join(names)}")
+        text = f"{action.does} {', '.join(names)}"
+        site = action.site
+        if not names or action.does in (Does.MAKE, Does.OBSERVE):
+            continue
+        if contexts.setdefault((site.module, site.number, text), site.context) == site.context:
+            told.append(text)
     return told
 
 
@@ -57,6 +63,27 @@ def traced(program: str | Mapping[str, str]) -> list[str]:
         if lines and action.does not in (Does.MAKE, Does.OBSERVE):
             told.append(f"{action.does} {', '.join(map(str, lines))}")
     return told
+
+
+def owned(program: str | Mapping[str, str]) -> list[str]:
+    """Every operation that may run, once for each line of the program, with the lines that make the resource and the objects which it
+    belongs to: `send 4 of 9`. Without such a line it belongs to all instances that are not told apart."""
+    found = linked(program)
+    told: dict[tuple[str, int], set[str]] = {}
+    for action in found.actions:
+        if action.function in found.live and action.does not in (Does.MAKE, Does.OBSERVE):
+            lines = {belonging(found, obj) for obj in action.subjects if found.kind(obj) is not None}
+            told.setdefault((found.path(action.site.module), action.at.line), set()).update(f"{action.does} {line}" for line in lines)
+    return [text for _, texts in sorted(told.items()) for text in sorted(texts)]
+
+
+def belonging(program: Program, obj: int | None) -> str:
+    """Where an object is made, and where its owners are: `4 of 9 of 12`."""
+    lines = []
+    while obj is not None:
+        lines += [str(record.at.line) for record in origins(program, obj)[:1]]
+        obj = program.owner(obj)
+    return " of ".join(lines)
 
 
 def units(program: str | Mapping[str, str]) -> list[str]:

@@ -8,7 +8,7 @@ from link.programs import linked, models, modules
 
 from leaklint.link import link
 from leaklint.link.dump import dump
-from leaklint.picture import dot, facts
+from leaklint.picture import as_json, dot, drawn
 
 OUTBOX = {
     "rows.py": """\
@@ -60,13 +60,21 @@ BOX = Outbox(3)
 def test_a_program_of_two_files() -> None:
     files = {path: OUTBOX[path] for path in ("rows.py", "export.py")}
     assert list(dump(linked(files))) == [
+        "export.py:4 function export: receives from table",
         "export.py:6 object task task made in export, closed",
         "export.py:6 unit task scan, made in export, started here, runs scan@export.py:10",
         "export.py:6 operation spawn in export: asyncio.create_task",
         "export.py:8 operation join in export: asyncio.Task.__await__ on task@export.py:6, waits until-done",
-        "rows.py:5 object channel Outbox._rows made in Outbox.__init__, capacity size, closed",
+        "export.py:10 function scan: receives from table",
+        "rows.py:5 object channel Outbox._rows made in Outbox.__init__ of Outbox@export.py:5, capacity size, closed",
+        "rows.py:5 object channel Outbox._rows made in Outbox.__init__, capacity size, open: code out of sight may make a `Outbox` too",
+        "rows.py:5 operation make in Outbox.__init__ of Outbox@export.py:5: asyncio.Queue on Outbox._rows@rows.py:5 of Outbox@export.py:5",
         "rows.py:5 operation make in Outbox.__init__: asyncio.Queue on Outbox._rows@rows.py:5",
+        "rows.py:8 operation send in Outbox.push of Outbox@export.py:5: "
+        "asyncio.Queue.put on Outbox._rows@rows.py:5 of Outbox@export.py:5, waits while-full",
         "rows.py:8 operation send in Outbox.push: asyncio.Queue.put on Outbox._rows@rows.py:5, waits while-full",
+        "rows.py:11 operation receive in Outbox.drain of Outbox@export.py:5: "
+        "asyncio.Queue.get on Outbox._rows@rows.py:5 of Outbox@export.py:5, waits while-empty",
         "rows.py:11 operation receive in Outbox.drain: asyncio.Queue.get on Outbox._rows@rows.py:5, waits while-empty",
     ]
 
@@ -127,7 +135,7 @@ if __name__ == "__main__":
 
 def test_the_order_of_the_files_changes_nothing() -> None:
     known = {
-        ("\n".join(dump(program)), dot(program), str(facts(program)))
+        ("\n".join(dump(program)), dot(drawn(program)), str(as_json(drawn(program))))
         for order in permutations(OUTBOX)
         for program in [link(modules({path: OUTBOX[path] for path in order}), models())]
     }

@@ -459,7 +459,7 @@ def test_inheritance() -> None:
                 self._jobs.get()
 
         Worker().step()
-    """) == ["receive Base._jobs"]
+    """) == ["receive Base._jobs", "receive Worker._jobs"]
 
 
 def test_a_base_class_that_uses_what_its_subclass_makes() -> None:
@@ -500,7 +500,7 @@ def test_super() -> None:
                 super().push(job)
 
         Loud(3).push(1)
-    """) == ["send Base._jobs"]
+    """) == ["send Base._jobs", "send Loud._jobs"]
 
 
 def test_a_subclass_of_a_library_channel() -> None:

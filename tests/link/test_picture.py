@@ -9,13 +9,17 @@ from link.programs import linked
 
 from leaklint import picture
 from leaklint.link import Program
-from leaklint.picture import dot
+from leaklint.picture import drawn
 
 
 def facts(program: Program) -> dict[str, list[dict[str, Any]]]:
     """As read back from JSON."""
-    found: dict[str, list[dict[str, Any]]] = json.loads(json.dumps(picture.facts(program)))
+    found: dict[str, list[dict[str, Any]]] = json.loads(json.dumps(picture.as_json(drawn(program))))
     return found
+
+
+def dot(program: Program) -> str:
+    return picture.dot(drawn(program))
 
 
 PIPE = """\
@@ -45,6 +49,7 @@ def test_units_and_channels_are_nodes_and_operations_are_edges() -> None:
         ],
         "edges": [
             {"operation": "send", "from": "u2", "to": "r1", "path": "program.py", "line": 4},
+            {"operation": "own", "from": "u0", "to": "r1", "path": "program.py", "line": 7},
             {"operation": "spawn", "from": "u0", "to": "u2", "path": "program.py", "line": 8},
             {"operation": "receive", "from": "u0", "to": "r1", "path": "program.py", "line": 9},
             {"operation": "cancel", "from": "u0", "to": "u2", "path": "program.py", "line": 10},
@@ -66,6 +71,7 @@ def test_the_drawing() -> None:
     u2 [shape=box, label="task produce\nprogram.py:8"];
   }
   u2 -> r1 [label="send 4"];
+  u0 -> r1 [label="own 7", style=dotted];
   u0 -> u2 [label="spawn 8"];
   u0 -> r1 [label="receive 9"];
   u0 -> u2 [label="cancel 10"];
@@ -74,11 +80,75 @@ def test_the_drawing() -> None:
     )
 
 
-def _edges(source: str) -> list[tuple[str, str, str]]:
-    """(name of the unit, operation, name of what it acts on)"""
+def _all_edges(source: str) -> list[tuple[str, str, str]]:
+    """(name of the unit or owner, operation, name of what it acts on)"""
     found = facts(linked(source))
     names = {node["id"]: node["name"] for node in found["nodes"]}
     return [(names[edge["from"]], edge["operation"], names[edge["to"]]) for edge in found["edges"]]
+
+
+def _edges(source: str) -> list[tuple[str, str, str]]:
+    return [edge for edge in _all_edges(source) if edge[1] != "own"]
+
+
+def _owned(source: str) -> list[tuple[str, str]]:
+    return [(owner, thing) for owner, operation, thing in _all_edges(source) if operation == "own"]
+
+
+def test_an_object_owns_what_its_attributes_hold() -> None:
+    source = """
+        import asyncio
+
+        class Pump:
+            def __init__(self, spare):
+                self._rows = asyncio.Queue()
+                self._locks = [asyncio.Lock()]
+                self._spare = spare
+
+            async def start(self):
+                self._task = asyncio.create_task(self._run())
+
+            async def _run(self):
+                async with self._locks[0]:
+                    await self._rows.get()
+                await self._spare.wait()
+
+            async def stop(self):
+                self._task.cancel()
+
+        async def main():
+            spare = asyncio.Event()
+            pump = Pump(spare)
+            await pump.start()
+            await pump.stop()
+
+        asyncio.run(main())
+    """
+    assert set(_owned(source)) == {("Pump", "Pump._rows"), ("Pump", "Lock"), ("Pump", "Pump._spare"), ("Pump", "Pump._run")}
+    (pump,) = (node for node in facts(linked(source))["nodes"] if node["type"] == "object")
+    assert (pump["id"][0], pump["kind"], pump["name"], pump["line"], pump["open"]) == ("o", "object", "Pump", 4, None)
+
+
+def test_what_no_attribute_holds_is_owned_by_who_runs_the_function_that_makes_it() -> None:
+    assert _owned(PIPE) == [("program", "queue")]
+
+
+def test_the_maker_among_the_holders_is_the_owner() -> None:
+    assert _owned("""
+        import queue
+
+        class Maker:
+            def __init__(self):
+                self._jobs = queue.Queue()
+                self._user = User(self._jobs)
+
+        class User:
+            def __init__(self, jobs):
+                self._jobs = jobs
+
+            def use(self):
+                self._jobs.put(1)
+    """) == [("Maker", "Maker._jobs")]
 
 
 def test_code_out_of_sight_is_one_unit() -> None:

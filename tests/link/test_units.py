@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from link.programs import linked, named, operations, runners, units
 
 from leaklint.catalog.grammar import Does
+from leaklint.link.owners import Owner, OwnerKind, Owners
 
 
 def test_tasks() -> None:
@@ -466,3 +468,102 @@ def test_what_runs_inside_what_else() -> None:
     """)
     inner = {program.node(function).qualname for function in program.reached([named(program, "main")])}
     assert inner == {"main", "Box.size", "Box.__enter__", "Box.__exit__", "Box.__iter__"}
+
+
+_NAMES = """
+import asyncio, atexit, concurrent.futures, multiprocessing, signal, threading, weakref
+
+def work(*given):
+    pass
+
+async def tick(*given):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("class W(multiprocessing.Process):\n    def run(self): work()\ndef main(): W().start()", ["process W.run"]),
+        ("def main(): multiprocessing.get_context('spawn').Process(target=work).start()", ["process work"]),
+        ("class T(threading.Timer):\n    def run(self): tick\ndef main(): T(5, None).start()", ["timer T.run"]),
+        ("async def main(): await asyncio.get_running_loop().run_in_executor(None, work, 1)", ["job work"]),
+        ("async def main(): await asyncio.to_thread(work, 1)", ["job work"]),
+        ("def main(): concurrent.futures.ThreadPoolExecutor().map(work, [1])", ["job work"]),
+        ("def main(loop: asyncio.AbstractEventLoop): asyncio.run_coroutine_threadsafe(tick(), loop)", ["task tick"]),
+        ("def main(loop: asyncio.AbstractEventLoop): loop.add_signal_handler(2, work)", ["handler work"]),
+        ("signal.signal(2, work)\nsignal.signal(3, signal.SIG_DFL)", ["handler work"]),
+        ("@atexit.register\ndef close(): pass\natexit.register(work)", ["handler close", "handler work"]),
+        ("threading._register_atexit(work)", ["handler work"]),
+        ("class A:\n    def __init__(self): weakref.finalize(self, work)", ["handler work"]),
+        ("def main(loop: asyncio.AbstractEventLoop): loop.add_reader(0, work)", ["callback work"]),
+        ("def main(loop: asyncio.AbstractEventLoop): loop.call_soon(work)", ["callback work"]),
+        ("def main(loop: asyncio.AbstractEventLoop): loop.call_soon_threadsafe(work)", ["callback work"]),
+        ("async def main(): await asyncio.start_server(tick, 'host', 1)", ["callback tick"]),
+        (
+            "async def main(loop: asyncio.AbstractEventLoop): await loop.create_server(lambda: asyncio.Protocol(), 'host', 1)",
+            ["callback main.<locals>.<lambda>"],
+        ),
+        ("import anyio\nasync def main():\n    async with anyio.create_task_group() as g: await g.start(tick)", ["task tick"]),
+        ("import anyio.to_thread\nasync def main(): await anyio.to_thread.run_sync(work)", ["job work"]),
+        (
+            "from anyio.from_thread import start_blocking_portal\ndef main():\n"
+            "    with start_blocking_portal() as portal: portal.start_task_soon(tick)",
+            ["task tick"],
+        ),
+        ("import trio\nasync def main():\n    async with trio.open_nursery() as n: await n.start(tick)", ["task tick"]),
+    ],
+)
+def test_what_libraries_start(source: str, expected: list[str]) -> None:
+    assert units(_NAMES + source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("async def main():\n    async with asyncio.TaskGroup() as g: g.create_task(tick())", Owner(OwnerKind.GROUP, "g")),
+        ("def main():\n    pool = concurrent.futures.ThreadPoolExecutor()\n    pool.submit(work)", Owner(OwnerKind.EXECUTOR, "pool")),
+        ("class A:\n    def start(self): self._task = asyncio.create_task(tick())", Owner(OwnerKind.ATTRIBUTE, "A._task")),
+        ("_thread = threading.Thread(target=work)\n_thread.start()", Owner(OwnerKind.GLOBAL, "_thread")),
+        (
+            "class A:\n    def __init__(self): self._all = set()\n    def start(self): self._all.add(asyncio.create_task(tick()))",
+            Owner(OwnerKind.CONTAINER, "A._all"),
+        ),
+        ("async def main():\n    task = asyncio.create_task(tick())\n    await task", Owner(OwnerKind.LOCAL, "task")),
+        ("async def main(): asyncio.create_task(tick())", Owner(OwnerKind.DROPPED)),
+        ("async def main(): await asyncio.gather(tick())", Owner(OwnerKind.AWAITED)),
+        ("def main(loop: asyncio.AbstractEventLoop): loop.call_soon(work)", Owner(OwnerKind.LIBRARY)),
+    ],
+)
+def test_who_owns_it(source: str, expected: Owner) -> None:
+    program = linked(_NAMES + source)
+    (unit,) = program.units
+    assert Owners(program).of(unit) == expected
+
+
+def test_a_function_that_returns_a_task_gives_it_to_its_caller() -> None:
+    program = linked({"shop/__init__.py": "", "shop/till.py": _NAMES + "def start(): return asyncio.create_task(tick())"})
+    (unit,) = program.units
+    assert Owners(program).of(unit) == Owner(OwnerKind.RETURNED, "returned from `start`")
+
+
+def test_ways_to_make_a_daemon() -> None:
+    assert units("""
+        import threading
+
+        class Background(threading.Thread):
+            daemon = True
+
+        class Bell(Background):
+            def run(self):
+                pass
+
+        def work():
+            pass
+
+        def main():
+            Bell().start()
+            thread = threading.Thread(target=work)
+            thread.setDaemon(True)
+            thread.start()
+    """) == ["thread Bell.run (daemon)", "thread work (daemon)"]
