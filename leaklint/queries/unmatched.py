@@ -26,6 +26,8 @@ def unmatched(graph: Graph, options: Options) -> Iterator[Leak]:
     for channel in graph.channels:
         if channel.open is not None:
             continue
+        if options.side == "send" and _wakes_senders(channel):
+            continue
         if options.side == "send" and channel.bounded and not channel.receives:
             waiting = _overfull(graph, channel)
         elif options.side == "send" and channel.bounded:
@@ -37,11 +39,16 @@ def unmatched(graph: Graph, options: Options) -> Iterator[Leak]:
             continue
         for action in waiting:
             runners = graph.runners(action.function)
-            closed = options.side == "send" and any(c.function != action.function for c in channel.closes)  # a close wakes senders too
-            left = [r for r in runners if not closed and not can_be_stopped(graph, r)]
+            left = [r for r in runners if not can_be_stopped(graph, r)]
             if left:
                 yield _leak(graph, channel, action, left[0], options.side)
                 break
+
+
+def _wakes_senders(channel: Channel) -> bool:
+    """Whether somebody closes an end: whoever sends then fails, and waits no longer. The `with` block around a send does not count."""
+    sending = {a.function for a in channel.sends}
+    return any(a.method != "__exit__" or a.function not in sending for a in channel.closes)
 
 
 def _is_closed(graph: Graph, channel: Channel, receive: Action) -> bool:

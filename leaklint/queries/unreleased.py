@@ -60,8 +60,8 @@ def _starts_empty(graph: Graph, what: Holdable) -> bool:
 
 
 def _is_only_tried(graph: Graph, what: Holdable) -> bool:
-    """Whether nobody in sight ever waits for it: each acquire gives up at once, and none stands in a loop that tries again. Such a lock is a latch
-    or a flag that says "somebody is at it"."""
+    """Whether nobody in sight ever waits for it: each acquire gives up at once, and none stands in a loop that tries again. Such a lock is a
+    a latch or a flag that says "somebody is at it"."""
     program = graph.program
     return bool(what.objects) and all(
         _gives_up(a) and not _tries_again(graph, a)

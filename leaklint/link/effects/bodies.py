@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from leaklint import ir
 from leaklint.link.calls import is_inert
 from leaklint.link.containers import METHODS
-from leaklint.link.effects_calls import Calls, Given
-from leaklint.link.effects_containers import Containers
-from leaklint.link.effects_kinds import (
+from leaklint.link.effects.calls import Calls, Given
+from leaklint.link.effects.containers import Containers
+from leaklint.link.effects.kinds import (
     ACQUIRES,
     ALL,
     AWAITS,
@@ -25,9 +25,9 @@ from leaklint.link.effects_kinds import (
     Mask,
     on_subject,
 )
-from leaklint.link.effects_methods import GIVES, TAKES
-from leaklint.link.effects_scopes import Scopes
-from leaklint.link.effects_web import NO_VALUE, Value
+from leaklint.link.effects.methods import GIVES, TAKES
+from leaklint.link.effects.scopes import Scopes
+from leaklint.link.effects.web import NO_VALUE, Value
 from leaklint.link.scopes import blocks, expressions, target_names
 from leaklint.link.values import ContainerMethod, FunctionId, Library, Site
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
-from leaklint.link.effects_kinds import ALL, GIVES_BACK, HELD, RETURNS, Mask
+from leaklint.link.effects.kinds import ALL, GIVES_BACK, HELD, RETURNS, Mask
 from leaklint.link.values import FunctionId, Site
 
 NO_GUARD = -1

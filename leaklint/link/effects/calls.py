@@ -10,9 +10,9 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Gives, Makes, Operation, TypeModel
 from leaklint.link.binding import bind_formals
 from leaklint.link.calls import is_inert
-from leaklint.link.effects_kinds import ALL, AWAITS, BACK, ESCAPES, HELD, KEEPS, Mask, on_passed, on_run, on_subject
-from leaklint.link.effects_methods import BUILTIN, TAKES
-from leaklint.link.effects_web import NO_VALUE, Value
+from leaklint.link.effects.kinds import ALL, AWAITS, BACK, ESCAPES, HELD, KEEPS, Mask, on_passed, on_run, on_subject
+from leaklint.link.effects.methods import BUILTIN, TAKES
+from leaklint.link.effects.web import NO_VALUE, Value
 from leaklint.link.state import Actual, CallRecord
 from leaklint.link.values import (
     ClassValue,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from leaklint import ir
 from leaklint.link.containers import METHODS
-from leaklint.link.effects_kinds import KEEPS
-from leaklint.link.effects_scopes import Scopes
-from leaklint.link.effects_web import Value, Web
+from leaklint.link.effects.kinds import KEEPS
+from leaklint.link.effects.scopes import Scopes
+from leaklint.link.effects.web import Value, Web
 from leaklint.link.values import ClassValue, ContainerMethod, FunctionId, Library, LibraryMethod
 
 if TYPE_CHECKING:

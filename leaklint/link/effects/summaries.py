@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from leaklint import ir
 from leaklint.catalog.grammar import Kind
-from leaklint.link.effects_bodies import Family, family
-from leaklint.link.effects_kinds import Effect, effects_of
-from leaklint.link.effects_methods import MethodNames
-from leaklint.link.effects_web import Web
+from leaklint.link.effects.bodies import Family, family
+from leaklint.link.effects.kinds import Effect, effects_of
+from leaklint.link.effects.methods import MethodNames
+from leaklint.link.effects.web import Web
 from leaklint.link.state import CallRecord, LibraryCall
 from leaklint.link.values import FunctionId, Site
 
