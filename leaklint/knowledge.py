@@ -16,6 +16,7 @@ from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.link.actions import Action
 from leaklint.link.dump import origins
 from leaklint.link.program import Program
+from leaklint.link.reasons import Reason, Why
 from leaklint.link.state import CallRecord, Load
 from leaklint.link.units import Unit
 from leaklint.link.values import ClassValue, FunctionId, Instance, LibraryMethod, Resource
@@ -41,7 +42,7 @@ class Knowledge(Struct, frozen=True):
     name: str
     in_attribute: bool
     ends: dict[str, Standing]
-    reason: str | None
+    reason: Reason | None
 
     @property
     def standing(self) -> Standing:
@@ -68,7 +69,7 @@ def worst(standings: Iterable[Standing]) -> Standing:
 
 
 def _order(one: Knowledge) -> tuple[str, int, int, str, str, str]:
-    return one.path, one.line, one.column, one.kind, one.name, one.reason or ""
+    return one.path, one.line, one.column, one.kind, one.name, one.reason.text if one.reason is not None else ""
 
 
 def _better(one: Knowledge, other: Knowledge) -> Knowledge:
@@ -77,9 +78,6 @@ def _better(one: Knowledge, other: Knowledge) -> Knowledge:
 
 
 _ORDER = tuple(Standing)
-
-_MADE_ELSEWHERE = "code out of sight may make"
-"""How the reason begins for all that an object has which code out of sight makes."""
 
 _JOB = "job"
 """The kind of the futures that stand for what an executor, a loop or a portal runs: nobody else sets these."""
@@ -172,11 +170,11 @@ class _Survey:
         path = program.path(record.function.module)
         return Knowledge(path, record.at.line, record.at.column, kind, self._library(made[0]), name, in_attribute, ends, reason)
 
-    def _reason(self, obj: int) -> str | None:
+    def _reason(self, obj: int) -> Reason | None:
         """Why code out of sight may use the resource. Whoever makes an instance of a class has not got what its private attributes hold."""
-        reason = self.program.opened(obj)
+        reason = self.program.escape(obj)
         private = self.program.describe(obj).rpartition(".")[2].startswith("_")
-        return None if private and reason is not None and reason.startswith(_MADE_ELSEWHERE) else reason
+        return None if private and reason is not None and reason.why is Why.MADE_ELSEWHERE else reason
 
     def _library(self, obj: int) -> str:
         model = self.program.model(obj)

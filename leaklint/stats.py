@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypedDict
@@ -35,7 +34,7 @@ class Entry(TypedDict):
     reason: str | None
 
 
-class Reason(TypedDict):
+class Escaping(TypedDict):
     """Why resources escape, without the names and places that tell one from the other."""
 
     kind: str
@@ -49,14 +48,14 @@ class Stats(TypedDict):
     resources: list[Row]
     ends: list[Row]
     ends_in_attributes: list[Row]
-    reasons: list[Reason]
+    reasons: list[Escaping]
     listed: list[Entry]
 
 
 def count(known: Sequence[Knowledge], listed: Standing | None = None) -> Stats:
     """`listed`: which resources to name one by one."""
     kept = [one for one in known if one.in_attribute]
-    escaping = Counter((one.kind, kind_of_reason(one.reason)) for one in known if one.standing is Standing.ESCAPES and one.reason)
+    escaping = Counter((one.kind, one.reason.why.value) for one in known if one.standing is Standing.ESCAPES and one.reason is not None)
     return {
         "resources": list(_resources(known)),
         "ends": list(_ends(known)),
@@ -82,16 +81,6 @@ def table(stats: Stats) -> Iterator[str]:
         missing = f": no {', no '.join(entry['missing'])}" if entry["missing"] else ""
         reason = f" ({entry['reason']})" if entry["reason"] is not None else ""
         yield f"{entry['path']}:{entry['line']}:{entry['column']}: {entry['kind']} {entry['name']}{missing}{reason}"
-
-
-def kind_of_reason(reason: str) -> str:
-    """The reason without what it names: `passed to … (a.py:3)` is one kind with `passed to … (b.py:7)`."""
-    return _IMPORTER.sub("imported by …,", _NAME.sub("…", _PLACE.sub("", reason)))
-
-
-_PLACE = re.compile(r" \([^()]*:\d+\)$")
-_NAME = re.compile(r"`[^`]*`")
-_IMPORTER = re.compile(r"^imported by .*,")
 
 
 def _resources(known: Iterable[Knowledge]) -> Iterator[Row]:
@@ -120,7 +109,7 @@ def _row(kind: str, library: str | None, end: str | None, standings: Mapping[Sta
 def _entry(one: Knowledge) -> Entry:
     return {
         "path": one.path, "line": one.line, "column": one.column, "kind": one.kind, "library": one.library, "name": one.name,
-        "missing": list(one.missing), "reason": one.reason,
+        "missing": list(one.missing), "reason": one.reason.text if one.reason is not None else None,
     }  # fmt: skip
 
 
@@ -145,4 +134,4 @@ def _most_first(item: tuple[object, int]) -> tuple[int, str]:
     return -item[1], str(item[0])
 
 
-__all__ = ["Stats", "count", "kind_of_reason", "table"]
+__all__ = ["Stats", "count", "table"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from leaklint.link.calls import is_inert
 from leaklint.link.closed import main_function
 from leaklint.link.decorators import is_transparent
+from leaklint.link.reasons import Reason, Why
 from leaklint.link.state import NOTHING, State
 from leaklint.link.values import (
     NO_CONTEXT,
@@ -37,13 +38,16 @@ _TRANSPARENT_BASES = frozenset(
 """Bases of the language that call no methods of their subclasses on their own."""
 
 
+_PUBLIC = Reason(Why.PUBLIC, "it is public")
+
+
 @dataclass(slots=True)
 class Openness:
     """`escaped` gives for an object id the reason why code out of sight may use it; `callable` the functions that such code may
     call, with the reason."""
 
-    escaped: dict[int, str] = field(default_factory=dict)
-    callable: dict[FunctionId, str] = field(default_factory=dict)
+    escaped: dict[int, Reason] = field(default_factory=dict)
+    callable: dict[FunctionId, Reason] = field(default_factory=dict)
     closed_modules: frozenset[int] = frozenset()
 
 
@@ -72,13 +76,13 @@ class _Decision:
 
     # --- roots
 
-    def _escape(self, variable: int, reason: str) -> None:
+    def _escape(self, variable: int, reason: Reason) -> None:
         if variable == NOTHING:
             return
         for obj in self.state.solver.points[variable]:
             self._escape_object(obj, reason)
 
-    def _escape_object(self, obj: int, reason: str) -> None:
+    def _escape_object(self, obj: int, reason: Reason) -> None:
         if obj not in self.result.escaped:
             self.result.escaped[obj] = reason
             self.todo.append(obj)
@@ -96,9 +100,10 @@ class _Decision:
             names = [name for name in sorted(unknown or ()) if not is_inert(self.state, name)]
             if unknown and not names:
                 continue
-            reason = f"passed to `{names[0]}`" if names else "passed to a call that cannot be resolved"
+            why, text = (Why.PASSED, f"passed to `{names[0]}`") if names else (Why.UNRESOLVED, "passed to a call that cannot be resolved")
+            reason = Reason(why, f"{text} ({self._place(record.function, record.at.line)})")
             for actual in record.actuals:
-                self._escape(actual.variable, f"{reason} ({self._place(record.function, record.at.line)})")
+                self._escape(actual.variable, reason)
 
     def _loads(self) -> None:
         """Attributes used on objects that nobody knows: any object under that name may be meant. An instance that is told apart only when
@@ -110,14 +115,14 @@ class _Decision:
             if load.value is None:
                 self.touched.add(load.name)
             else:
-                self._escape(load.value, f"stored on an unknown object as `.{load.name}`")
+                self._escape(load.value, Reason(Why.STORED, f"stored on an unknown object as `.{load.name}`"))
         for key, variable in list(solver.keyed().items()):
             if isinstance(key, tuple) and key[0] == "attribute" and key[2] in self.touched and not is_apart(solver.objects[key[1]]):
-                self._escape(variable, f"`.{key[2]}` is used on an unknown object")
+                self._escape(variable, Reason(Why.UNKNOWN_OBJECT, f"`.{key[2]}` is used on an unknown object"))
         for cls in self.state.made:
             generic = self.state.generic.get(cls)
             for _, variable in self._attributes().get(generic, ()) if generic is not None else ():
-                self._escape(variable, f"code out of sight may make a `{self.state.names.cls(cls).name}` too")
+                self._escape(variable, Reason(Why.MADE_ELSEWHERE, f"code out of sight may make a `{self.state.names.cls(cls).name}` too"))
 
     def _functions(self) -> None:
         names = self.state.names
@@ -129,7 +134,7 @@ class _Decision:
         for module, node in enumerate(names.modules):
             main = main_function(node)
             if module in self.result.closed_modules and main is not None and not node.summary.starts_program:
-                self._open(FunctionId(module, main), "it starts the program")
+                self._open(FunctionId(module, main), Reason(Why.PUBLIC, "it starts the program"))
         for function in sorted(self.state.functions):
             written = names.function(function)
             if written.kind != "def":
@@ -137,15 +142,15 @@ class _Decision:
             owner = ClassId(function.module, written.owner) if written.owner is not None else None
             hidden = written.name.startswith("_") and not written.name.startswith("__")
             if owner is not None and self._overrides_library(self._class_of(function, owner), written.name):
-                self._open(function, "it overrides a method of a library class")
+                self._open(function, Reason(Why.OVERRIDES, "it overrides a method of a library class"))
             elif owner is not None and written.name in self.touched and function.context == NO_CONTEXT:
-                self._open(function, f"`.{written.name}` is called on an unknown object")
+                self._open(function, Reason(Why.UNKNOWN_OBJECT, f"`.{written.name}` is called on an unknown object"))
             elif function.module in self.result.closed_modules or written.parent:
                 pass
             elif function.source not in sources:
-                self._open(function, "nothing in sight calls it" if hidden else "it is public")
+                self._open(function, Reason(Why.PUBLIC, "nothing in sight calls it") if hidden else _PUBLIC)
             elif not hidden and function.context == NO_CONTEXT:
-                self._open(function, "it is public")
+                self._open(function, _PUBLIC)
 
     def _class_of(self, function: FunctionId, owner: ClassId) -> ClassId:
         """The class of the object that a method runs on."""
@@ -161,14 +166,14 @@ class _Decision:
                 return True
         return False
 
-    def _open(self, function: FunctionId, reason: str) -> None:
+    def _open(self, function: FunctionId, reason: Reason) -> None:
         if function in self.result.callable or is_transparent(self.state.names.modules[function.module].summary, function.index):
             return
         self.result.callable[function] = reason
         node = self.state.names.function(function)
-        if function.module in self.result.closed_modules and reason.startswith("it is public"):
+        if function.module in self.result.closed_modules and reason is _PUBLIC:
             return
-        where = f"returned from `{node.qualname}`"
+        where = Reason(Why.RETURNED, f"returned from `{node.qualname}`")
         self._escape(self.state.solver.known(("result", *function.source, function.context)), where)
         self._escape(self.state.solver.known(("yields", *function.source, function.context)), where)
 
@@ -179,20 +184,20 @@ class _Decision:
             if not isinstance(key, tuple):
                 continue
             if key[0] == "global" and key[1] not in self.result.closed_modules and not key[2].startswith("_"):
-                self._escape(variable, f"`{key[2]}` is a public name of its module")
+                self._escape(variable, Reason(Why.PUBLIC_NAME, f"`{key[2]}` is a public name of its module"))
             elif key[0] == "attribute" and not str(key[2]).startswith(("_", "()")):
                 value = solver.objects[key[1]]
                 if isinstance(value, Instance | ClassValue) and value.cls.module not in self.result.closed_modules and not is_apart(value):
-                    self._escape(variable, f"`{key[2]}` is a public attribute")
+                    self._escape(variable, Reason(Why.PUBLIC_ATTRIBUTE, f"`{key[2]}` is a public attribute"))
 
     def _outlines(self) -> None:
         """Files that are known only in outline: what they import they may use, in ways that were not looked at."""
         names, solver = self.state.names, self.state.solver
-        whole: dict[int, str] = {}
+        whole: dict[int, Reason] = {}
         for module, node in enumerate(names.modules):
             if not node.summary.is_outline:
                 continue
-            reason = f"imported by {node.path}, which holds no concurrency of its own"
+            reason = Reason(Why.IMPORTED, f"imported by {node.path}, which holds no concurrency of its own")
             for source, name in names.imported_names(module):
                 if name is None:
                     whole.setdefault(source, reason)
@@ -206,10 +211,10 @@ class _Decision:
         """What reaches a variable that can hold anything."""
         solver = self.state.solver
         for obj in sorted(solver.anything()):
-            self._escape_object(obj, "it passes through a variable that can hold anything")
+            self._escape_object(obj, Reason(Why.WIDENED, "it passes through a variable that can hold anything"))
             if isinstance(solver.objects[obj], Instance):
                 for _, attribute in self._attributes().get(obj, ()):
-                    self._escape(attribute, "its owner passes through a variable that can hold anything")
+                    self._escape(attribute, Reason(Why.WIDENED, "its owner passes through a variable that can hold anything"))
 
     # --- what escapes with it
 
@@ -245,7 +250,7 @@ class _Decision:
                 case _:
                     pass
 
-    def _instance(self, cls: ClassId, obj: int, reason: str) -> None:
+    def _instance(self, cls: ClassId, obj: int, reason: Reason) -> None:
         """Whoever has an instance may call its public methods and use its public attributes, and the others that unknown objects have."""
         for one in self.state.names.lineage(cls)[0]:
             for name, method in self.state.names.members(one).items():
@@ -256,7 +261,7 @@ class _Decision:
             if not key.startswith(("_", "()")):
                 self._escape(variable, reason)
             elif key in self.touched:
-                self._escape(variable, f"`.{key}` is used on an unknown object")
+                self._escape(variable, Reason(Why.UNKNOWN_OBJECT, f"`.{key}` is used on an unknown object"))
 
     def _attributes(self) -> dict[int, list[tuple[str, int]]]:
         if self.by_object is None:

@@ -15,6 +15,7 @@ from leaklint.link.effects import Effects
 from leaklint.link.openness import Openness, functions_of
 from leaklint.link.places import Place, places
 from leaklint.link.raising import Raising
+from leaklint.link.reasons import Reason
 from leaklint.link.state import NOTHING, CallRecord, LibraryCall, State
 from leaklint.link.units import Unit, units
 from leaklint.link.values import (
@@ -131,6 +132,11 @@ class Program:
 
     def opened(self, obj: int) -> str | None:
         """Why code out of sight may use the object; None when all who can are known."""
+        reason = self.openness.escaped.get(obj)
+        return reason.text if reason is not None else None
+
+    def escape(self, obj: int) -> Reason | None:
+        """The same with the kind of the reason."""
         return self.openness.escaped.get(obj)
 
     def holds(self, variable: int) -> frozenset[int]:

@@ -177,7 +177,7 @@ def test_a_function_given_away_may_be_called() -> None:
 
             elsewhere.subscribe(_push)
     """)
-    assert program.openness.callable[named(program, "main.<locals>._push")] == "passed to `elsewhere` (program.py:9)"
+    assert program.openness.callable[named(program, "main.<locals>._push")].text == "passed to `elsewhere` (program.py:9)"
 
 
 def test_what_is_sent_into_an_open_channel_is_open() -> None:
@@ -214,7 +214,7 @@ def test_a_library_may_call_what_overrides_its_methods() -> None:
             def _emit(self, row):
                 pass
     """)
-    assert program.openness.callable[named(program, "Handler._emit")] == "it overrides a method of a library class"
+    assert program.openness.callable[named(program, "Handler._emit")].text == "it overrides a method of a library class"
 
 
 def _calls_of_one_function(number: int) -> str:
