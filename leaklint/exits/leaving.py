@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
 from leaklint.link.dump import written
 from leaklint.link.scopes import subexpressions, walk
-from leaklint.link.values import FunctionId
+from leaklint.link.values import ClassValue, FunctionId, Instance, Library, Object
 from leaklint.paths import Edge, Node, handler_names
 
 _GIVES_UP = frozenset({"TimeoutError", "Empty", "QueueEmpty", "WouldBlock", "timeout", "Full", "QueueFull", "TooSlowError"})
@@ -187,10 +188,46 @@ class Leaving:
         for channel in channels:
             if channel.open is not None:
                 return self._way(ExitKind.SENTINEL, function, at, f"leaves its loop when `{said}`: code out of sight may send that")
-            if (here and isinstance(test, ir.Walrus | ir.Call | ir.Await)) or is_sentinel(channel, test, received):
+            agreed = (here and isinstance(test, ir.Walrus | ir.Call | ir.Await)) or is_sentinel(channel, test, received)
+            if agreed or self._may_be_sent(function, channel, test):
                 return self._sent(function, channel, test, said, received, at)
         self._hinder(function, at, f"nobody in sight sends to `{channels[0].name}` what makes `{said}` true")
         return None
+
+    def _may_be_sent(self, function: FunctionId, channel: Channel, test: ir.Expr) -> bool:
+        """Whether the objects that are sent, or a value that nobody knows, may make the test true."""
+        program = self.graph.program
+        sent = frozenset(o for obj in channel.objects for o in program.sent(obj))
+        for part in subexpressions(test):
+            match part:
+                case ir.Call(function=ir.Name(id="isinstance"), arguments=(_, ir.Argument(value=cls))):
+                    wanted = program.state.names.resolve(function.module, cls)
+                    values = (program.value(o) for o in sent)
+                    if any(isinstance(v, Instance) and wanted in program.state.names.lineage(v.cls)[0] for v in values):
+                        return True
+                case ir.Name() | ir.Attribute():
+                    if program.denoted(function, part) & sent:
+                        return True
+                case _:
+                    pass
+        return any(self._may_be_anything(send) for send in channel.sends)
+
+    def _may_be_anything(self, send: Action) -> bool:
+        """Whether a send is of a value that nobody in sight knows: not a literal, a new object, or a parameter with a declared type."""
+        node = self.graph.program.node(send.function)
+        match send.call.given.get(send.call.operation.value or ""):
+            case ir.Constant() | ir.Template() | ir.Display() | ir.Mapping() | ir.Comprehension():
+                return False
+            case ir.Name(id=name):
+                declared = next((p.annotation for p in node.parameters if p.name == name), None)
+                return declared is None or any(_is_none_like(e) for e in subexpressions(declared))
+            case ir.Call(site=site):
+                called = [self.graph.program.value(o) for o in self.graph.program.called(send.function.site(site))]
+                return not called or not all(_makes_one(value) for value in called)
+            case value if value is not None:
+                return not self.graph.program.denoted(send.function, value)
+            case _:
+                return True
 
     def _sent(self, function: FunctionId, channel: Channel, test: ir.Expr, said: str, received: frozenset[str], at: ir.Span) -> WayOut:
         words = {written(e) for e in subexpressions(test) if isinstance(e, ir.Constant | ir.Name | ir.Attribute)} - received
@@ -361,3 +398,20 @@ def _negated(test: ir.Expr) -> ir.Expr:
 
 _PAIRS = (("is", "is not"), ("==", "!="), ("in", "not in"), ("<", ">="), (">", "<="))
 _OPPOSITE = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])}
+
+
+def _makes_one(called: Object) -> bool:
+    """Whether a call of it gives a new object: a class of the project or of the language."""
+    return isinstance(called, ClassValue) or (isinstance(called, Library) and isinstance(getattr(builtins, called.name, None), type))
+
+
+def _is_none_like(annotation: ir.Expr) -> bool:
+    match annotation:
+        case ir.Constant(kind="none"):
+            return True
+        case ir.Constant(kind="str", text=text):
+            return "None" in text or "Optional" in text or "Any" in text
+        case ir.Name(id=word) | ir.Attribute(name=word):
+            return word in ("Optional", "Any", "object") or len(word) < 3 or word.startswith("_")
+        case _:
+            return False

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Models, TypeModel
 from leaklint.link.actions import Action
-from leaklint.link.calls import is_inert
+from leaklint.link.calls import channel, is_inert
 from leaklint.link.effects import Effects
 from leaklint.link.openness import Openness, functions_of
 from leaklint.link.places import Place, places
@@ -146,6 +146,27 @@ class Program:
         """What local variables of a function may hold."""
         keys = (("local", *function.source, function.context, name) for name in names)
         return frozenset(o for key in keys for o in self.holds(self.state.solver.known(key)))
+
+    def sent(self, obj: int) -> frozenset[int]:
+        """The objects that were sent to a channel."""
+        return self.holds(self.state.solver.known(("element", channel(self.state, obj))))
+
+    def denoted(self, function: FunctionId, expression: ir.Expr) -> frozenset[int]:
+        """The objects that a name, or an attribute of a name, may stand for in a function; none where the flow did not look."""
+        match expression:
+            case ir.Name(id=name):
+                around: int | None = function.index
+                while around:
+                    if found := self.local_objects(function.inner(around), (name,)):
+                        return found
+                    around = self.node(function.inner(around)).parent
+                keys = (("global", function.module, name), ("read", function.module, name))
+                return frozenset(o for key in keys for o in self.holds(self.state.solver.known(key)))
+            case ir.Attribute(base=base, name=name):
+                owners = self.denoted(function, base)
+                return frozenset(o for owner in owners for o in self.holds(self.state.solver.known(("attribute", owner, name))))
+            case _:
+                return frozenset()
 
     def elements(self, objects: Iterable[int]) -> frozenset[int]:
         """The objects themselves, and what is in those that are containers, at any depth."""

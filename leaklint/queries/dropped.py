@@ -15,7 +15,7 @@ from leaklint.link.actions import Action
 from leaklint.link.scopes import expressions, parts, subexpressions, walk
 from leaklint.link.state import CallRecord, LibraryCall
 from leaklint.link.units import Unit
-from leaklint.link.values import FunctionId, Resource, Site
+from leaklint.link.values import ClassValue, FunctionId, Resource, Site
 from leaklint.paths import Node
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
@@ -294,7 +294,14 @@ class _Custody:
         """The fate of a task that is an argument of a call: whatever a callee does with it or holds it for, it is kept."""
         effects = self.graph.program.effects
         records = [record for record in effects.records(self.function.site(call.site)) if record.node is call]
-        return Fate.DROPPED if records and not any(effects.of_argument(record, task) for record in records) else Fate.KEPT
+        kept = any(effects.of_argument(record, task) or self._is_held_by(record) for record in records)
+        return Fate.DROPPED if records and not kept else Fate.KEPT
+
+    def _is_held_by(self, record: CallRecord) -> bool:
+        """Whether the call makes an object of the project, which holds its arguments, and something is done with that."""
+        program = self.graph.program
+        makes = any(isinstance(program.value(o), ClassValue) for o in program.holds(record.callee))
+        return makes and bool(program.effects.of_result(record))
 
     def _read_inside(self, name: str) -> bool:
         """Whether a function inside this one uses the name."""

@@ -14,7 +14,7 @@ from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.scopes import walk
 from leaklint.link.units import Unit
-from leaklint.link.values import Coroutine, FunctionId
+from leaklint.link.values import Container, Coroutine, FunctionId
 from leaklint.paths import Edge, Exit, Node
 from leaklint.queries.ending import awaited_attributes, ends_by_itself
 from leaklint.queries.query import NoOptions
@@ -148,9 +148,22 @@ class _Race:
         if node.exit_kind is not None:
             return node.exit_kind is not Exit.CANCEL
         sites = set(node.sites())
-        if self.birth not in sites:
+        if self.birth not in sites or self._is_ended_by_others:
             return False
         return self.action.site.number in sites or bool(bound_at(node.stmt, self.birth))
+
+    @cached_property
+    def _is_ended_by_others(self) -> bool:
+        """Whether the wait is also for what others own: when that is ready, the loop is perhaps over."""
+        owned = frozenset(obj for unit, _ in self.entered for obj in unit.handle)
+        given = self.action.call.given.get(self.action.call.operation.subject or "")
+        bound = [s.value for s in walk(self.graph.program.node(self.function).body) if isinstance(s, ir.Bind) and s.targets == (given,)]
+        for display in (given, *bound):
+            for item in display.items if isinstance(display, ir.Display) else ():
+                if isinstance(item, ir.Name | ir.Attribute) and not holders(self.graph, self.function, item, owned):
+                    return True
+        whole = (o for o in self.action.subjects if not isinstance(self.graph.program.value(o), Container))
+        return not owned.issuperset(whole)
 
     def _follows(self, node: Node, edge: Edge) -> bool:
         if isinstance(node.stmt, ir.For) and node.kind == "step" and node.stmt is self._loop and edge is Edge.FALSE:
