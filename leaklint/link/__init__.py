@@ -26,6 +26,7 @@ def link(modules: Sequence[Module], models: Models) -> Program:
     for supply in (given_back, unknown_receivers, declared_instances, event_loops):  # where the flow came to nothing
         supply(state)
         _solve(state, reader)
+    state.solver.finish()
     return Program(state, decide(state), tuple(actions(state)))
 
 

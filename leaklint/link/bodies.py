@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from leaklint import ir
 from leaklint.catalog.grammar import Kind
 from leaklint.link import calls, fields
@@ -93,7 +95,7 @@ class _Bodies:
         """Loop variable → the strings that it goes through, where they stand in the loop."""
         self._versions: dict[str, int] = {}
         self._assigned: set[str] = set()
-        self._rebound = frozenset(n for f in self.summary.functions for kind in ("global", "nonlocal") for n in scope_names(f.body, kind))
+        self._rebound = frozenset(n for f in self.summary.functions for n in scope_names(f.body, "global", "nonlocal"))
 
     # --- scopes
 
@@ -101,7 +103,7 @@ class _Bodies:
         found = self._bound.get(index)
         if found is None:
             function = self.summary.functions[index]
-            outer = {*scope_names(function.body, "global"), *scope_names(function.body, "nonlocal")}
+            outer = set(scope_names(function.body, "global", "nonlocal"))
             names = {p.name for p in function.parameters} | set(bound_names(function.body, self.summary))
             found = self._bound[index] = frozenset(names - outer)
         return found
@@ -205,23 +207,31 @@ class _Bodies:
 
     def _nested(self, stmt: ir.Stmt) -> None:
         """The blocks of a statement. What a name holds after them is what any of them may have given it."""
-        inside = list(blocks(stmt))
+        inside = [block for block in blocks(stmt) if block]
+        if not inside:
+            return
         if isinstance(stmt, ir.With):
             self._block(stmt.body)
             return
         before, outer, changed = self._versions, self._assigned, set[str]()
         for block in inside:
-            self._versions = {name: version for name, version in before.items() if name not in changed or not isinstance(stmt, ir.Try)}
+            self._versions = dict(before)
+            if isinstance(stmt, ir.Try):
+                self._drop(changed)
             self._assigned = set()
             self._block(block)
             changed |= self._assigned
-        self._versions = {name: version for name, version in before.items() if name not in changed}
+        self._versions = before
+        self._drop(changed)
         self._assigned = outer | changed
+
+    def _drop(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._versions.pop(name, None)
 
     def _forget(self, body: tuple[ir.Stmt, ...]) -> None:
         """A loop: what its body gives to names may be there at the next turn."""
-        for name in bound_names(body, self.summary):
-            self._versions.pop(name, None)
+        self._drop(bound_names(body, self.summary))
 
     def _statement(self, stmt: ir.Stmt) -> None:
         state = self.state
@@ -235,7 +245,7 @@ class _Bodies:
             case ir.Declare(target=target, annotation=annotation):
                 self._declare(target, annotation)
             case ir.Augment(target=target, value=value):
-                self._assign(target, self._join(self._value(target), self._value(value)), value)
+                self._assign(target, self._added(self._value(target), self._value(value)), value)
             case ir.Return(value=value):
                 if value is not None:
                     state.solver.copy(self._value(value), state.result(self.here))
@@ -278,6 +288,23 @@ class _Bodies:
                     self._value(expression)
         self._nested(stmt)
 
+    def _added(self, held: int, more: int) -> int:
+        """`held += more`: a new container with the elements of the second beside the first, or the two would be one from here on."""
+        if more == NOTHING:
+            return held
+        state, result, both = self.state, self.state.solver.fresh(), self._container()
+        state.solver.copy(held, result)
+
+        def add(obj: int) -> None:
+            if isinstance(state.solver.objects[obj], Container):
+                state.solver.copy(state.element(obj), state.element(both))
+                state.solver.add(result, both)
+            else:
+                state.solver.add(result, obj)
+
+        state.solver.watch(more, add)
+        return result
+
     def _declare(self, target: ir.Expr, annotation: ir.Expr) -> None:
         declared = self.state.names.declared(self.module, annotation)
         match target:
@@ -310,12 +337,14 @@ class _Bodies:
             case ir.Display(items=items):
                 first = next((n for n, item in enumerate(items) if isinstance(item, ir.Starred)), len(items))
                 for position, item in enumerate(items):
+                    start, stop = (position, position + 1) if position < first else (position - len(items), position - len(items) + 1)
                     part = state.solver.fresh()
-                    if position >= first:
-                        fields.element(state, held, part)
-                        state.solver.copy(held, part)
+                    if position == first:
+                        rest = self._container()
+                        state.solver.add(part, rest)
+                        fields.destructure(state, held, slice(position, stop or None), state.element(rest))
                     else:
-                        fields.destructure(state, held, position, part)
+                        fields.destructure(state, held, slice(start, stop or None), part)
                     self._assign(item, part)
             case _:
                 pass
@@ -500,6 +529,7 @@ class _Bodies:
                     fields.awaited(state, record, result)
                 else:
                     state.solver.copy(held, state.yields(self.here))
+                    state.solver.copy(state.sent(self.here), result)
                 return result
             case ir.Starred(value=value):
                 return self._value(value)

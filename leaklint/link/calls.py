@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Gives, Kind, Makes, Operation, TypeModel
-from leaklint.link import containers, fields
+from leaklint.link import containers, fields, generators
 from leaklint.link.binding import bind, bind_formals
 from leaklint.link.decorators import Binding, binding
 from leaklint.link.state import NOTHING, Actual, CallRecord, LibraryCall, State
@@ -20,6 +20,7 @@ from leaklint.link.values import (
     FunctionId,
     FunctionValue,
     Generator,
+    GeneratorMethod,
     Instance,
     Library,
     LibraryMethod,
@@ -62,6 +63,8 @@ def dispatch(state: State, record: CallRecord, obj: int) -> None:
                 _constructed(state, record, model, subject, record.actuals)
             else:
                 operate(state, record, f"{type_name}.{name}", model.methods[name], subject)
+        case GeneratorMethod(generator=generator, name=name):
+            generators.call(state, record, generator, name)
         case ContainerMethod(container=container, name=name):
             containers.call(state, record, container, name)
         case Container():  # a class that `namedtuple` made
@@ -199,7 +202,7 @@ def field_names(state: State, cls: ClassId) -> list[str]:
 def _library(state: State, record: CallRecord, name: str) -> None:
     operation = state.models.functions.get(name)
     if operation is not None and operation.makes is Makes.CONTAINER:
-        containers.construct(state, record, operation)
+        containers.construct(state, record, name, operation)
         if operation.does is Does.MAKE:
             return
     if operation is not None:

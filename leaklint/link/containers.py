@@ -20,14 +20,14 @@ WITH_ATTRIBUTES = frozenset({"namespace", "record"})
 METHODS = frozenset({*_ADDS, *_ADDS_ALL, *_GIVES_ONE, *_GIVES_ALL, "items", "popitem", "remove", "discard", "clear"})
 
 
-def construct(state: State, record: CallRecord, operation: Operation) -> None:
+def construct(state: State, record: CallRecord, name: str, operation: Operation) -> None:
     """A container made by a call: empty, with the elements of what it is given, or with what a factory makes (`defaultdict`)."""
     solver = state.solver
-    if operation.params:
+    if name == "types.SimpleNamespace":
+        container = solver.allocate(record.result, Container(record.site, "namespace", is_record=True))
+    else:
         keywords = bool(record.actuals) and all(actual.keyword is not None for actual in record.actuals)
         container = solver.allocate(record.result, Container(record.site, "made", keywords))
-    else:
-        container = solver.allocate(record.result, Container(record.site, "namespace", is_record=True))
     if "field_names" in operation.params:
         state.tuples[container] = _field_names(record)
     element = state.anywhere(container)

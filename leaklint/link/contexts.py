@@ -21,7 +21,7 @@ from leaklint.link.values import NO_CONTEXT, ClassId, FunctionId, Site
 
 MOST_MADE = 4
 MOST_BELOW = 32
-MOST_CALLED = 12
+MOST_CALLED = 24
 
 
 class Contexts:

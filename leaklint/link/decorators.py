@@ -34,7 +34,8 @@ def binding(function: ir.Function) -> Binding:
 
 def is_transparent(summary: ir.Summary, index: int) -> bool:
     """Whether a function is a wrapper that only calls what its decorator was given: nothing else is done with the decorated function or
-    its result than to await it, keep it in a name or return it. Such a wrapper stands for the one that it wraps."""
+    its result than to await it, keep it in a name or return it, and nothing with what the decorator made. Such a wrapper stands for the
+    one that it wraps."""
     function = summary.functions[index]
     if not function.parent or function.kind != "def":
         return False
@@ -44,6 +45,9 @@ def is_transparent(summary: ir.Summary, index: int) -> bool:
         return False
     called = False
     own = {p.name for p in function.parameters}
+    while outer.kind != "module":
+        own |= {t.id for stmt in outer.body if isinstance(stmt, ir.Bind) for t in stmt.targets if isinstance(t, ir.Name)}
+        outer = summary.functions[outer.parent or 0]
     for stmt in walk(function.body):
         if isinstance(stmt, ir.With):
             return False

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from leaklint import ir
 from leaklint.link.actions import Action
-from leaklint.link.effects_kinds import Effect
+from leaklint.link.effects.kinds import Effect
 from leaklint.link.program import Program
 from leaklint.link.state import CallRecord
 from leaklint.link.units import Unit

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import count, takewhile
+
 from leaklint import ir
-from leaklint.link import calls, containers
+from leaklint.link import calls, containers, generators
 from leaklint.link.decorators import Binding, binding
 from leaklint.link.state import NOTHING, CallRecord, Load, State
 from leaklint.link.values import (
@@ -15,6 +17,7 @@ from leaklint.link.values import (
     FunctionId,
     FunctionValue,
     Generator,
+    GeneratorMethod,
     Instance,
     Library,
     LibraryMethod,
@@ -78,6 +81,8 @@ def _load_from(state: State, function: FunctionId, name: str, target: int, obj: 
                 solver.copy(state.attribute(obj, name), target)
         case Container() if name in containers.METHODS:
             solver.allocate(target, ContainerMethod(obj, name))
+        case Generator() if name in generators.METHODS:
+            solver.allocate(target, GeneratorMethod(obj, name))
         case Container(part=part) if part in containers.WITH_ATTRIBUTES:
             _held_at(state, obj, name, target)
         case Super(receiver=receiver) if name == "__new__":
@@ -299,16 +304,18 @@ def pour(state: State, base: int, values: int) -> None:
     state.solver.watch(base, into)
 
 
-def destructure(state: State, base: int, index: int, target: int) -> None:
-    """target ⊇ the element of base at this index, where it is known."""
+def destructure(state: State, base: int, where: slice, target: int) -> None:
+    """target ⊇ the elements of base in this part of it, where it is known."""
 
     def of(obj: int) -> None:
         match state.solver.objects[obj]:
             case Container():
-                indexed = state.solver.known(("indexed", obj, index))
-                state.solver.copy(indexed if indexed != NOTHING else state.element(obj), target)
-            case Instance(cls=cls) if index < len(names := _in_order(state, cls)):
-                state.solver.copy(state.attribute(obj, names[index]), target)
+                places = takewhile(lambda place: place != NOTHING, (state.solver.known(("indexed", obj, index)) for index in count()))
+                for place in tuple(places)[where] or (state.element(obj),):
+                    state.solver.copy(place, target)
+            case Instance(cls=cls):
+                for name in _in_order(state, cls)[where]:
+                    state.solver.copy(state.attribute(obj, name), target)
             case _:
                 pass
 

@@ -116,7 +116,7 @@ class _Decision:
                 self.touched.add(load.name)
             else:
                 self._escape(load.value, Reason(Why.STORED, f"stored on an unknown object as `.{load.name}`"))
-        for key, variable in list(solver.keyed().items()):
+        for key, variable in solver.keyed().items():
             if isinstance(key, tuple) and key[0] == "attribute" and key[2] in self.touched and not is_apart(solver.objects[key[1]]):
                 self._escape(variable, Reason(Why.UNKNOWN_OBJECT, f"`.{key[2]}` is used on an unknown object"))
         for cls in self.state.made:
@@ -180,7 +180,7 @@ class _Decision:
     def _public_state(self) -> None:
         """Public attributes and globals of modules that others may import."""
         solver = self.state.solver
-        for key, variable in list(solver.keyed().items()):
+        for key, variable in solver.keyed().items():
             if not isinstance(key, tuple):
                 continue
             if key[0] == "global" and key[1] not in self.result.closed_modules and not key[2].startswith("_"):
@@ -203,7 +203,7 @@ class _Decision:
                     whole.setdefault(source, reason)
                 else:
                     self._escape(solver.known(("global", source, name)), reason)
-        for key, variable in list(solver.keyed().items()):
+        for key, variable in solver.keyed().items():
             if isinstance(key, tuple) and key[0] == "global" and key[1] in whole and not key[2].startswith("_"):
                 self._escape(variable, whole[key[1]])
 

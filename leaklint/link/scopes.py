@@ -40,7 +40,8 @@ def bound_names(body: Iterable[ir.Stmt], summary: ir.Summary) -> Iterator[str]:
             case _:
                 pass
         for block in blocks(stmt):
-            yield from bound_names(block, summary)
+            if block:
+                yield from bound_names(block, summary)
         for expression in expressions(stmt):
             for part in subexpressions(expression):
                 match part:
@@ -53,13 +54,11 @@ def bound_names(body: Iterable[ir.Stmt], summary: ir.Summary) -> Iterator[str]:
                         pass
 
 
-def scope_names(body: Iterable[ir.Stmt], kind: str) -> Iterator[str]:
+def scope_names(body: Iterable[ir.Stmt], *kinds: str) -> Iterator[str]:
     """The names that the body declares `global` or `nonlocal`."""
-    for stmt in body:
-        if isinstance(stmt, ir.Scope) and stmt.kind == kind:
+    for stmt in walk(body):
+        if isinstance(stmt, ir.Scope) and stmt.kind in kinds:
             yield from stmt.names
-        for block in blocks(stmt):
-            yield from scope_names(block, kind)
 
 
 def target_names(target: ir.Expr) -> Iterator[str]:
@@ -78,6 +77,8 @@ def target_names(target: ir.Expr) -> Iterator[str]:
 def blocks(stmt: ir.Stmt) -> tuple[tuple[ir.Stmt, ...], ...]:
     """The nested blocks of a statement, in source order."""
     match stmt:
+        case ir.Bind() | ir.Evaluate() | ir.Return():  # most are
+            return ()
         case ir.Branch() | ir.While() | ir.For():
             return (stmt.body, stmt.orelse)
         case ir.Try():
@@ -139,6 +140,8 @@ def expressions(stmt: ir.Stmt) -> Iterator[ir.Expr]:
 def parts(expression: ir.Expr) -> tuple[ir.Expr, ...]:
     """The direct subexpressions, in the order of evaluation."""
     match expression:
+        case ir.Name() | ir.Constant():  # most are
+            return ()
         case ir.Attribute(base=base):
             return (base,)
         case ir.Call(function=function, arguments=arguments):
@@ -178,7 +181,8 @@ def subexpressions(expression: ir.Expr) -> Iterator[ir.Expr]:
     while todo:
         one = todo.pop()
         yield one
-        todo.extend(reversed(parts(one)))
+        if below := parts(one):
+            todo.extend(reversed(below))
 
 
 def walk(body: Iterable[ir.Stmt]) -> Iterator[ir.Stmt]:
@@ -186,4 +190,5 @@ def walk(body: Iterable[ir.Stmt]) -> Iterator[ir.Stmt]:
     for stmt in body:
         yield stmt
         for block in blocks(stmt):
-            yield from walk(block)
+            if block:
+                yield from walk(block)

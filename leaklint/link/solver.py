@@ -53,11 +53,13 @@ class Solver:
     _copies: dict[int, list[int] | set[int]] = field(default_factory=dict)
     _watchers: dict[int, list[tuple[Callable[..., None], tuple[object, ...]]]] = field(default_factory=dict)
     _new: dict[int, frozenset[int]] = field(default_factory=dict)
+    _wave: dict[int, frozenset[int]] = field(default_factory=dict)
+    """What is left of the round before `_new`: in rounds a variable hands on much at a time, not each object for itself."""
     _late: list[tuple[Callable[..., None], tuple[object, ...], list[int]]] = field(default_factory=list)
     _sets: dict[frozenset[int], frozenset[int]] = field(default_factory=dict)
     handles: frozenset[str] = frozenset()
     """The types of what stands for units: `cancel_and_wait` may be given every task of a program, and does to each what it does to one."""
-    _is_handle: list[bool] = field(default_factory=list)
+    _handle_ids: set[int] = field(default_factory=set)
     widened: set[int] = field(default_factory=set)
     """The variables that can hold anything."""
     _lost: set[int] = field(default_factory=set)
@@ -72,7 +74,8 @@ class Solver:
         """The variable known by this key."""
         found = self._variables.get(key)
         if found is None:
-            found = self._variables[key] = self.fresh()
+            found = self._variables[key] = len(self.points)
+            self.points.append(_NONE)
         return found
 
     def known(self, key: Hashable) -> int:
@@ -87,7 +90,8 @@ class Solver:
         if found is None:
             found = self._object_ids[value] = len(self.objects)
             self.objects.append(value)
-            self._is_handle.append(isinstance(value, Resource) and value.type in self.handles)
+            if isinstance(value, Resource) and value.type in self.handles:
+                self._handle_ids.add(found)
         return found
 
     def held(self, variable: int) -> frozenset[int]:
@@ -136,21 +140,22 @@ class Solver:
         else:
             watchers.append((watcher, context))
         if points := self.points[variable]:
-            known = points - self._new.get(variable, _NONE)
+            known = points - self._new.get(variable, _NONE) - self._wave.get(variable, _NONE)
             if known:  # later, not here: a watcher may watch in its turn, to any depth
                 self._late.append((watcher, context, sorted(known)))
 
     def solve(self) -> None:
         """Propagate until nothing changes. Ids of objects found on the way depend on the order of the modules, so whatever is shown is
         sorted by place and not by id; so does what a widened variable still hands on, but all of that is open."""
-        while self._late or self._new:
+        while self._late or self._new or self._wave:
             while self._late:
                 watcher, context, objects = self._late.pop()
                 for obj in objects:
                     watcher(*context, obj)
-            if not self._new:
+            if not self._wave:
+                self._wave, self._new = self._new, self._wave
                 continue
-            variable, new = self._new.popitem()
+            variable, new = self._wave.popitem()
             for target in self._copies.get(variable, ()):
                 self._push(target, new)
             if watchers := self._watchers.get(variable):
@@ -159,9 +164,14 @@ class Solver:
                     for obj in ordered:
                         watcher(*context, obj)
 
+    def finish(self) -> None:
+        """Let go of what only solving needs, a third of the memory."""
+        for table in (self._copies, self._watchers, self._sets):
+            table.clear()
+
     def _handed_on(self, target: int, objects: frozenset[int]) -> frozenset[int]:
         """What a widened variable still takes: handles, up to `MOST_HANDLES`."""
-        handles = frozenset(obj for obj in objects if self._is_handle[obj])
+        handles = objects & self._handle_ids
         if len(self.points[target]) + len(handles) > WIDEST + MOST_HANDLES:
             handles = _NONE
         if rest := objects - handles:
@@ -171,9 +181,9 @@ class Solver:
 
     def _push(self, target: int, objects: frozenset[int]) -> None:
         points = self.points[target]
-        more = objects - points if points else objects
-        if not more:
+        if objects is points or objects <= points:
             return
+        more = objects - points if points else objects
         if len(points) + len(more) > WIDEST:
             more = self._handed_on(target, more)
             if not more:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from leaklint import ir
 from leaklint.catalog.grammar import Kind, Models, Operation, TypeModel
 from leaklint.link.contexts import Contexts
@@ -32,8 +34,7 @@ DEEPEST = 3
 _HANDLES = frozenset({Kind.TASK, Kind.FUTURE, Kind.THREAD, Kind.PROCESS, Kind.TIMER})
 
 
-@dataclass(frozen=True, slots=True)
-class Actual:
+class Actual(Struct, frozen=True):
     """An actual argument: its variable, with the keyword or the stars it was given with, and how it is written, where it is."""
 
     variable: int
@@ -153,16 +154,20 @@ class State:
     # --- variables
 
     def local(self, function: FunctionId, name: str) -> int:
-        return self.solver.variable(("local", *function.source, function.context, name))
+        return self.solver.variable(("local", function.module, function.index, function.context, name))
 
     def global_(self, module: int, name: str) -> int:
         return self.solver.variable(("global", module, name))
 
     def result(self, function: FunctionId) -> int:
-        return self.solver.variable(("result", *function.source, function.context))
+        return self.solver.variable(("result", function.module, function.index, function.context))
 
     def yields(self, function: FunctionId) -> int:
         return self.solver.variable(("yields", *function.source, function.context))
+
+    def sent(self, function: FunctionId) -> int:
+        """What a generator is sent: the value of its `yield`."""
+        return self.solver.variable(("sent", *function.source, function.context))
 
     def attribute(self, obj: int, name: str) -> int:
         return self.solver.variable(("attribute", obj, name))
@@ -277,7 +282,7 @@ class State:
         functions = self.names.modules[function.module].summary.functions
         while parent := functions[outer].parent:
             outer = parent
-        whole = FunctionId(function.module, outer, function.context)
+        whole = function if outer == function.index else function.inner(outer)
         if whole not in self.functions:
             self.functions[whole] = None
             self.unread.append(whole)

@@ -42,7 +42,7 @@ class Survey:
 
     def _is_factory(self, function: ir.Function) -> bool:
         gives = function.is_generator or any(isinstance(stmt, ir.Return) and stmt.value is not None for stmt in walk(function.body))
-        return gives and any(_word(call) in self._starters for call in calls_in(function.body))
+        return gives and any(_word(call.function) in self._starters for call in calls_in(function.body))
 
     def _module(self, number: int, summary: ir.Summary, factories: dict[Place, None]) -> None:
         known: dict[ir.Expr, object] = {}
@@ -65,8 +65,9 @@ class Survey:
     def _call(
         self, module: int, call: ir.Call, holder: ClassId | Place | None, known: dict[ir.Expr, object], factories: dict[Place, None]
     ) -> None:
-        name, word = call.function, _word(call)
-        told = word in self._words or (word in _SHARED and not any(a.keyword is None for a in call.arguments))
+        name, word = call.function, _word(call.function)
+        bare = word in _SHARED and not any(a.keyword is None for a in call.arguments)
+        told = bare or word in self._words or any(_word(a.value) in self._words for a in call.arguments)  # field(factory=Queue)
         if told and isinstance(holder, ClassId):
             self.users.add(holder)
         if word not in self._classes and word not in self._factory_names:
@@ -110,8 +111,8 @@ def _named(models: Models, telling: frozenset[Does]) -> frozenset[str]:
     return frozenset(found) - _PLAIN
 
 
-def _word(call: ir.Call) -> str:
-    match call.function:
+def _word(expression: ir.Expr) -> str:
+    match expression:
         case ir.Name(id=word) | ir.Attribute(name=word):
             return word
         case _:

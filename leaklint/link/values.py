@@ -117,6 +117,13 @@ class ContainerMethod(Struct, frozen=True):
     name: str
 
 
+class GeneratorMethod(Struct, frozen=True):
+    """`generator.send`, uncalled."""
+
+    generator: int
+    name: str
+
+
 class Coroutine(Struct, frozen=True):
     """What calling an async function at `site` gives."""
 
@@ -148,5 +155,5 @@ class Super(Struct, frozen=True):
 
 Object: TypeAlias = Union[
     Instance, Resource, Container, Called, FunctionValue, Method, ClassValue, ModuleValue, Library, LibraryMethod, ContainerMethod,
-    Coroutine, Generator, Pending, Partial, Super,
+    GeneratorMethod, Coroutine, Generator, Pending, Partial, Super,
 ]  # fmt: skip

@@ -66,15 +66,21 @@ def traced(program: str | Mapping[str, str]) -> list[str]:
 
 
 def owned(program: str | Mapping[str, str]) -> list[str]:
-    """Every operation that may run, once for each line of the program, with the lines that make the resource and the objects which it
+    """Every operation that may run and moves something, once for each line, with the lines that make the resource and the objects which it
     belongs to: `send 4 of 9`. Without such a line it belongs to all instances that are not told apart."""
     found = linked(program)
     told: dict[tuple[str, int], set[str]] = {}
     for action in found.actions:
-        if action.function in found.live and action.does not in (Does.MAKE, Does.OBSERVE):
+        if action.function in found.live and action.does not in (Does.MAKE, Does.OBSERVE, Does.COPY, Does.VIEW, Does.STORE):
             lines = {belonging(found, obj) for obj in action.subjects if found.kind(obj) is not None}
-            told.setdefault((found.path(action.site.module), action.at.line), set()).update(f"{action.does} {line}" for line in lines)
-    return [text for _, texts in sorted(told.items()) for text in sorted(texts)]
+            told.setdefault((found.path(action.site.module), action.at.line), set()).update(
+                f"{action.does} {line}" for line in lines if line
+            )
+    return [text for _, texts in sorted(told.items()) for text in sorted(texts, key=_numbered)]
+
+
+def _numbered(text: str) -> list[str | int]:
+    return [int(word) if word.isdecimal() else word for word in text.split()]
 
 
 def belonging(program: Program, obj: int | None) -> str:

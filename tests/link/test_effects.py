@@ -9,7 +9,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Kind
 from leaklint.graph import build
 from leaklint.link.effects import Made
-from leaklint.link.effects_kinds import Effect
+from leaklint.link.effects.kinds import Effect
 from leaklint.queries.dropped import dropped
 from leaklint.queries.query import NoOptions
 

@@ -832,7 +832,7 @@ def test_what_a_decorator_gives_takes_the_place_of_the_function() -> None:
         def main():
             refresh(1)
     """)
-    (unit,) = program.units
+    (unit,) = (unit for unit in program.units if unit.entries)  # anyone may decorate something else
     assert unit.name == "refresh"
     assert "in_background.<locals>.start" in {program.node(f).qualname for f in program.live}
 

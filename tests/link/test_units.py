@@ -438,7 +438,7 @@ def test_what_a_script_reaches_is_live_and_nothing_else() -> None:
 
 def test_in_a_package_everything_public_is_live() -> None:
     program = linked({"shop/__init__.py": "", "shop/till.py": "import queue\n\ndef open():\n    _check()\n\ndef _check():\n    pass\n"})
-    assert program.openness.callable[named(program, "open")] == "it is public"
+    assert program.openness.callable[named(program, "open")].text == "it is public"
     assert {named(program, "open"), named(program, "_check")} <= program.live
     assert named(program, "_check") not in program.openness.callable
 
