@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from leaklint.catalog.grammar import Models
 from leaklint.ir import Module
 from leaklint.link.actions import actions
-from leaklint.link.bodies import Reader
 from leaklint.link.contexts import Contexts
 from leaklint.link.evidence import declared_instances, event_loops, given_back, unknown_receivers
 from leaklint.link.names import Names
 from leaklint.link.openness import decide
 from leaklint.link.program import Program
+from leaklint.link.reader import Reader
 from leaklint.link.state import State
 
 

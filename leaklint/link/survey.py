@@ -15,9 +15,9 @@ Place = tuple[int, int]
 
 
 class Survey:
-    """`made`: call → the class that it makes an instance of; `places`: class → for each such call the class, or the plain function, whose
-    body holds it; `users`: the classes whose methods use words of concurrency; `called`: call → the factory that it calls; `calls`: how many
-    calls a factory has. A factory is a plain function that makes or starts something and returns a value."""
+    """`made`: call → the class that it makes an instance of; `places`: class → for each such call the class, or the plain function,
+    whose body holds it; `users`: the classes whose methods use words of concurrency; `called`: call → the factory that it calls;
+    `calls`: how many calls a factory has. A factory is a plain function that makes or starts something and returns a value."""
 
     def __init__(self, names: Names) -> None:
         self.names = names

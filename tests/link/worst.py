@@ -243,6 +243,50 @@ def decorated(count: int) -> Files:
     return _program(head, _each(count, "@plain\n@named('f<n>')\n@in_turn\ndef work_<n>(row):\n    return row\n"))
 
 
+def doubling(depth: int) -> Files:
+    """Factories and classes that each call the next one twice."""
+    factory = """
+        def _make_<n>():
+            return [*_make_<n+1>(), *_make_<n+1>()]
+    """
+    cls = """
+        class _Pair_<n>:
+            def __init__(self):
+                self._left = _Pair_<n+1>()
+                self._right = _Pair_<n+1>()
+
+            def run(self):
+                self._left.run()
+                self._right.run()
+    """
+    ends = f"""
+        def _make_{depth}():
+            return [queue.Queue(9)]
+
+        class _Pair_{depth}:
+            def __init__(self):
+                self._jobs = queue.Queue(9)
+
+            def run(self):
+                self._jobs.put(1)
+                self._jobs.get()
+
+        def work():
+            for jobs in _make_0():
+                jobs.put(1)
+                jobs.get()
+            _Pair_0().run()
+    """
+    return _program(_each(depth, factory), _each(depth, cls), ends)
+
+
+def branches(count: int) -> Files:
+    """A function of so many names, each given in a branch of its own."""
+    rows = "".join(f"    if argument == {n}:\n        jobs_{n} = queue.Queue(9)\n        jobs_{n}.put({n})\n" for n in range(count))
+    takes = "".join(f"    jobs_{n}.get()\n" for n in range(count))
+    return _program(f"def work(argument):\n{rows}{takes}")
+
+
 def makers(count: int) -> Files:
     """Classes that all make each other."""
     made = ", ".join(f"_Maker_{n}()" for n in range(count))
@@ -278,5 +322,7 @@ PROGRAMS: dict[str, tuple[Callable[[int], Files], int]] = {
     "makes itself": (self_made, 30),
     "decorated": (decorated, 1_000),
     "make each other": (makers, 40),
+    "doubling": (doubling, 40),
+    "branches": (branches, 1_000),
 }
 """Name → the program and the size that counts as worst."""
