@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from leaklint import ir
-from leaklint.link.scopes import expressions, subexpressions
+from leaklint.link.syntax import expressions, subexpressions
 from leaklint.link.thrown import Thrown, catches, thrown_by, types_of
 
 

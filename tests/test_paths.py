@@ -11,7 +11,7 @@ from textwrap import dedent, indent
 import pytest
 
 from leaklint import ir
-from leaklint.link.scopes import walk
+from leaklint.link.syntax import walk
 from leaklint.lower import lower
 from leaklint.paths import Edge, Node, Paths, paths
 

@@ -8,7 +8,7 @@ from leaklint.exits.kinds import ExitKind, WayOut
 from leaklint.exits.leaving import Leaving
 from leaklint.exits.loops import Loop, departures, generators, lasting
 from leaklint.finding import Step
-from leaklint.link.scopes import walk
+from leaklint.link.syntax import walk
 from leaklint.link.values import FunctionId
 from leaklint.paths import Edge, Node
 

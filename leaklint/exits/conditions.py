@@ -9,7 +9,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
 from leaklint.exits.flags import Flag, atoms, flags_in
 from leaklint.graph import Graph
-from leaklint.link.scopes import subexpressions, walk
+from leaklint.link.syntax import subexpressions, walk
 from leaklint.link.values import FunctionId
 
 _FARTHEST = 3

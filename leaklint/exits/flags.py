@@ -10,7 +10,7 @@ from leaklint.catalog.grammar import Does, Kind
 from leaklint.finding import Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.scopes import blocks, expressions, subexpressions, walk
+from leaklint.link.syntax import blocks, expressions, subexpressions, walk
 from leaklint.link.values import FunctionId
 from leaklint.paths import Node, handler_names, is_endless
 

@@ -19,7 +19,7 @@ from leaklint.finding import Step
 from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
 from leaklint.link.dump import written
-from leaklint.link.scopes import subexpressions, walk
+from leaklint.link.syntax import subexpressions, walk
 from leaklint.link.values import ClassValue, FunctionId, Instance, Library, Object
 from leaklint.paths import Edge, Node, handler_names
 

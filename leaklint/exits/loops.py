@@ -9,7 +9,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does
 from leaklint.exits.conditions import conditions, flags_of
 from leaklint.graph import Graph
-from leaklint.link.scopes import blocks, subexpressions, walk
+from leaklint.link.syntax import blocks, subexpressions, walk
 from leaklint.link.values import FunctionId
 from leaklint.paths import Edge, Exit, Node, is_endless
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Models
 from leaklint.graph import Channel, Graph
-from leaklint.link.scopes import blocks, subexpressions, target_names, walk
+from leaklint.link.syntax import blocks, subexpressions, target_names, walk
 from leaklint.link.values import FunctionId
 from leaklint.paths import handler_names
 

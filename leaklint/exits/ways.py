@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Gives
 from leaklint.graph import Graph
-from leaklint.link.scopes import parts, subexpressions
+from leaklint.link.syntax import parts, subexpressions
 from leaklint.link.values import FunctionId, Site
 from leaklint.paths import Edge, Node
 

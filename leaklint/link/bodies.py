@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from leaklint import ir
 from leaklint.catalog.grammar import Kind
-from leaklint.link import calls, fields
+from leaklint.link import calls, fields, protocols
 from leaklint.link.binding import variadic
 from leaklint.link.decorators import Binding, binding, is_transparent, last_word
-from leaklint.link.scopes import blocks, expressions
 from leaklint.link.solver import Watcher
 from leaklint.link.state import NOTHING, Actual, CallRecord
+from leaklint.link.syntax import blocks, expressions
 from leaklint.link.terms import Terms
 from leaklint.link.values import (
     NO_CONTEXT,
@@ -127,7 +127,7 @@ class Bodies(Terms):
             case ir.For(target=target, iterable=iterable, is_async=is_async, at=at, site=site):
                 element = state.solver.fresh()
                 record = CallRecord(self.here, self.here.site(site), at, self._value(iterable), (), element)
-                fields.iterated(state, record, element, is_async)
+                protocols.iterated(state, record, element, is_async)
                 self._forget(stmt.body)
                 self._assign(target, element)
                 self._spell(target, iterable)
@@ -138,7 +138,7 @@ class Bodies(Terms):
                 for item in items:
                     entered = state.solver.fresh()
                     record = CallRecord(self.here, self.here.site(item.site), item.at, self._value(item.context), (), entered)
-                    fields.entered(state, record, entered, is_async)
+                    protocols.entered(state, record, entered, is_async)
                     if item.target is not None:
                         self._assign(item.target, entered)
             case ir.Match(subject=subject, cases=cases):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leaklint import ir
 from leaklint.catalog.grammar import Operation
-from leaklint.link import calls, fields
+from leaklint.link import calls, fields, protocols
 from leaklint.link.state import CallRecord, State
 from leaklint.link.values import Container
 
@@ -72,7 +72,7 @@ def record_of(state: State, record: CallRecord, names: tuple[str, ...] = ()) -> 
 
 def _pour(state: State, record: CallRecord, values: int, target: int) -> None:
     """target ⊇ each of the values"""
-    fields.iterated(state, CallRecord(record.function, record.site, record.at, values, (), target), target, is_async=False)
+    protocols.iterated(state, CallRecord(record.function, record.site, record.at, values, (), target), target, is_async=False)
 
 
 def call(state: State, record: CallRecord, container: int, name: str) -> None:

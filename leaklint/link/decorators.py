@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from leaklint import ir
-from leaklint.link.scopes import expressions, subexpressions, walk
+from leaklint.link.syntax import expressions, subexpressions, walk
 
 
 class Binding(Enum):

@@ -1,4 +1,4 @@
-"""What an object gives: its attributes, its elements, what awaiting, iterating and entering it yields."""
+"""What an object gives and takes: its attributes and its elements."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import count, takewhile
 from leaklint import ir
 from leaklint.link import calls, containers, generators
 from leaklint.link.decorators import Binding, binding
-from leaklint.link.state import NOTHING, CallRecord, Load, State
+from leaklint.link.state import NOTHING, Load, State
 from leaklint.link.values import (
     ClassId,
     ClassValue,
@@ -23,7 +23,6 @@ from leaklint.link.values import (
     LibraryMethod,
     Method,
     ModuleValue,
-    Pending,
     Resource,
     Super,
 )
@@ -45,8 +44,10 @@ def load(state: State, function: FunctionId, base: int, name: str, target: int) 
 
 def _load_from(state: State, function: FunctionId, name: str, target: int, obj: int) -> None:
     solver = state.solver
-    name = _ALIKE.get(name, name) if not isinstance(solver.objects[obj], Instance | ClassValue | Super) else name
-    match solver.objects[obj]:
+    value = solver.objects[obj]
+    if name in _ALIKE and not isinstance(value, Instance | ClassValue | Super):
+        name = _ALIKE[name]
+    match value:
         case Instance(cls=cls) if name == "__class__":
             solver.add(target, state.class_value(cls))
         case Instance(cls=cls):
@@ -253,7 +254,7 @@ def _element_of(state: State, target: int, key: int | str | None, obj: int) -> N
             if method is not None:
                 calls.bind_self(state, method, obj)
                 state.solver.copy(state.result(method), target)
-            elif names := _in_order(state, cls):
+            elif names := in_order(state, cls):
                 for name in names[key : key + 1] if isinstance(key, int) else names:
                     state.solver.copy(state.attribute(obj, name), target)
             elif key is not None:
@@ -314,7 +315,7 @@ def destructure(state: State, base: int, where: slice, target: int) -> None:
                 for place in tuple(places)[where] or (state.element(obj),):
                     state.solver.copy(place, target)
             case Instance(cls=cls):
-                for name in _in_order(state, cls)[where]:
+                for name in in_order(state, cls)[where]:
                     state.solver.copy(state.attribute(obj, name), target)
             case _:
                 pass
@@ -322,124 +323,9 @@ def destructure(state: State, base: int, where: slice, target: int) -> None:
     state.solver.watch(base, of)
 
 
-def _in_order(state: State, cls: ClassId) -> list[str]:
+def in_order(state: State, cls: ClassId) -> list[str]:
     """The fields of a named tuple."""
     return calls.field_names(state, cls) if "typing.NamedTuple" in state.names.lineage(cls)[1] else []
 
 
-def awaited(state: State, record: CallRecord, target: int) -> None:
-    """target ⊇ await record.callee; the awaiting place is the record's."""
-    solver = state.solver
-
-    def of(obj: int) -> None:
-        match solver.objects[obj]:
-            case Coroutine(function=callee):
-                state.awaits.setdefault(obj, set()).add(record.function)
-                solver.copy(state.result(callee), target)
-            case Pending():
-                state.awaits.setdefault(obj, set()).add(record.function)
-                solver.copy(state.outcome(obj), target)
-            case Resource() | Instance() as value:
-                solver.copy(state.outcome(obj), target)
-                _operate(state, record, obj, value, "__await__", target)
-            case _:
-                pass
-
-    solver.watch(record.callee, of)
-
-
-def iterated(state: State, record: CallRecord, target: int, is_async: bool) -> None:
-    """target ⊇ what iterating record.callee gives."""
-    solver = state.solver
-    seen: set[int] = set()
-
-    def once(obj: int) -> None:
-        if obj not in seen:
-            seen.add(obj)
-            of(obj)
-
-    def of(obj: int) -> None:
-        match solver.objects[obj]:
-            case Container():
-                solver.copy(state.element(obj), target)
-            case Generator(function=callee):
-                state.awaits.setdefault(obj, set()).add(record.function)
-                solver.copy(state.yields(callee), target)
-            case Resource() as value:
-                solver.copy(state.element(calls.channel(state, obj)), target)
-                _operate(state, record, obj, value, "__iter__", target)
-            case Instance(cls=cls) as value:
-                if CONTAINERS.intersection(state.names.lineage(cls)[1]) and state.names.method(cls, "__iter__") is None:
-                    solver.copy(state.element(obj), target)
-                for name in _in_order(state, cls):
-                    solver.copy(state.attribute(obj, name), target)
-                names = ("__aiter__", "__anext__") if is_async else ("__iter__", "__next__")
-                for name in names:
-                    method = state.method(cls, name, obj)
-                    if method is not None:
-                        calls.bind_self(state, method, obj)
-                        state.accessed.add((record.function, method))
-                        node = state.names.function(method)
-                        solver.copy(state.yields(method) if node.is_generator else state.result(method), target)
-                        if name.endswith("iter__") and not node.is_generator:
-                            solver.watch(state.result(method), once)
-                _operate(state, record, obj, value, "__iter__", target)
-            case _:
-                pass
-
-    solver.watch(record.callee, once)
-
-
-def entered(state: State, record: CallRecord, target: int, is_async: bool) -> None:
-    """target ⊇ what `with record.callee as target` binds; the exit happens at the same place."""
-    solver = state.solver
-    names = ("__aenter__", "__aexit__") if is_async else ("__enter__", "__exit__")
-
-    def of(obj: int) -> None:
-        sites = state.entered.setdefault(obj, {})
-        if record.site in sites:
-            return
-        sites[record.site] = record.function
-        match solver.objects[obj]:
-            case Generator(function=callee):
-                state.awaits.setdefault(obj, set()).add(record.function)
-                solver.copy(state.yields(callee), target)
-                state.callees.setdefault(record.site, set()).add(callee)
-            case Instance(cls=cls) as value:
-                for position, name in enumerate(names):
-                    method = state.method(cls, name, obj)
-                    if method is None:
-                        continue
-                    calls.bind_self(state, method, obj)
-                    state.callees.setdefault(record.site, set()).add(method)
-                    if position == 0:
-                        solver.copy(state.result(method), target)
-                if state.names.method(cls, names[0]) is None:
-                    _operate(state, record, obj, value, "__enter__", target)
-                    _operate(state, record, obj, value, "__exit__", target)
-            case Resource() as value:
-                _operate(state, record, obj, value, "__enter__", target)
-                _operate(state, record, obj, value, "__exit__", NOTHING)
-            case Pending():
-                solver.copy(state.outcome(obj), target)
-                inner = CallRecord(record.function, record.site, record.at, state.outcome(obj), (), target)
-                entered(state, inner, target, is_async)
-            case Coroutine(function=callee):
-                state.awaits.setdefault(obj, set()).add(record.function)
-                inner = CallRecord(record.function, record.site, record.at, state.result(callee), (), target)
-                entered(state, inner, target, is_async)
-            case _:
-                pass
-
-    solver.watch(record.callee, of)
-
-
-def _operate(state: State, record: CallRecord, obj: int, value: Resource | Instance, name: str, target: int) -> None:
-    """The modelled special method `name` happens to the object at the record's place."""
-    model = state.model_of(value)
-    if model is not None and name in model.methods:
-        inner = CallRecord(record.function, record.site, record.at, record.callee, (), target, by=record.by)
-        calls.operate(state, inner, f"{model.name}.{name}", model.methods[name], obj)
-
-
-__all__ = ["awaited", "copy_global", "destructure", "element", "entered", "iterated", "load", "pour", "put", "store"]
+__all__ = ["copy_global", "destructure", "element", "load", "pour", "put", "store"]

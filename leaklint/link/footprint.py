@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does
-from leaklint.link.scopes import subexpressions, walk
 from leaklint.link.sizes import length, origin, whole_number
+from leaklint.link.syntax import subexpressions, walk
 from leaklint.link.values import FunctionId
 
 if TYPE_CHECKING:

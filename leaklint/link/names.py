@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from leaklint import ir
 from leaklint.catalog.grammar import Models
-from leaklint.link.scopes import bound_names, scope_names, walk
+from leaklint.link.syntax import bound_names, scope_names, walk
 from leaklint.link.values import ClassId, FunctionId, Library, ModuleValue
 
 Definition: TypeAlias = ClassId | FunctionId | ModuleValue | Library

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leaklint import ir
-from leaklint.link.scopes import expressions, subexpressions
+from leaklint.link.syntax import expressions, subexpressions
 
 
 @dataclass(frozen=True, slots=True)

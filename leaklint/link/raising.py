@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from leaklint import ir
 from leaklint.catalog.grammar import Does
 from leaklint.link.capacity import capacity
-from leaklint.link.scopes import blocks, expressions, subexpressions
+from leaklint.link.syntax import blocks, expressions, subexpressions
 from leaklint.link.values import ClassId, FunctionId
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from leaklint import ir
 from leaklint.link import fields
-from leaklint.link.scopes import bound_names, scope_names
 from leaklint.link.state import State
+from leaklint.link.syntax import bound_names, scope_names
 from leaklint.link.values import (
     NO_CONTEXT,
     ClassId,

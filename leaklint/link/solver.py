@@ -126,7 +126,7 @@ class Solver:
             targets.append(target)
         else:
             self._copies[source] = {*targets, target}
-        if points := self.points[source]:
+        if not (points := self.points[source]) <= self.points[target]:
             self._push(target, points)
 
     def watch(self, variable: int, watcher: Callable[[*_Context, int], None], *context: *_Context) -> None:
@@ -157,7 +157,8 @@ class Solver:
                 continue
             variable, new = self._wave.popitem()
             for target in self._copies.get(variable, ()):
-                self._push(target, new)
+                if not new <= self.points[target]:
+                    self._push(target, new)
             if watchers := self._watchers.get(variable):
                 ordered = sorted(new)
                 for watcher, context in tuple(watchers):
@@ -180,9 +181,8 @@ class Solver:
         return handles
 
     def _push(self, target: int, objects: frozenset[int]) -> None:
+        """The target holds these objects too, some of which are new to it."""
         points = self.points[target]
-        if objects is points or objects <= points:
-            return
         more = objects - points if points else objects
         if len(points) + len(more) > WIDEST:
             more = self._handed_on(target, more)

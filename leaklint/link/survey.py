@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Makes, Models
 from leaklint.link.names import Names
-from leaklint.link.scopes import expressions, subexpressions, walk
+from leaklint.link.syntax import expressions, subexpressions, walk
 from leaklint.link.values import ClassId
 
 Place = tuple[int, int]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leaklint import ir
-from leaklint.link import calls, fields
+from leaklint.link import calls, fields, protocols
 from leaklint.link.scope import Scope
 from leaklint.link.state import NOTHING, Actual, CallRecord, Load
 from leaklint.link.values import (
@@ -33,7 +33,7 @@ class Terms(Scope):
             case ir.Await(value=value, at=at, site=site):
                 result = state.solver.fresh()
                 record = CallRecord(self.here, self.here.site(site), at, self._value(value), (), result)
-                fields.awaited(state, record, result)
+                protocols.awaited(state, record, result)
                 return result
             case ir.Walrus(target=target, value=value):
                 held = self._value(value)
@@ -73,8 +73,8 @@ class Terms(Scope):
                 result = state.solver.fresh()
                 if delegates:
                     record = CallRecord(self.here, self.here.site(-1), at, held, (), result)
-                    fields.iterated(state, record, state.yields(self.here), is_async=False)
-                    fields.awaited(state, record, result)
+                    protocols.iterated(state, record, state.yields(self.here), is_async=False)
+                    protocols.awaited(state, record, result)
                 else:
                     state.solver.copy(held, state.yields(self.here))
                     state.solver.copy(state.sent(self.here), result)
@@ -262,7 +262,7 @@ class Terms(Scope):
         for clause in node.clauses:
             element = state.solver.fresh()
             record = CallRecord(self.here, self.here.site(clause.site), node.at, self._value(clause.iterable), (), element)
-            fields.iterated(state, record, element, clause.is_async)
+            protocols.iterated(state, record, element, clause.is_async)
             self._assign(clause.target, element)
             self._spell(clause.target, clause.iterable)
             for condition in clause.conditions:

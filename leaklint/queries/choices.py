@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from leaklint import ir
-from leaklint.link.scopes import subexpressions, target_names
+from leaklint.link.syntax import subexpressions, target_names
 from leaklint.paths import Edge, Node, Paths, is_endless
 
 Facts = frozenset[tuple[ir.Expr, bool]]

@@ -11,8 +11,8 @@ from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.footprint import footprint
-from leaklint.link.scopes import blocks, subexpressions, walk
 from leaklint.link.sizes import length
+from leaklint.link.syntax import blocks, subexpressions, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Site
 from leaklint.queries.growing import only_grows

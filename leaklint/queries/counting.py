@@ -11,8 +11,8 @@ from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Channel, Graph, Runner
 from leaklint.link.actions import Action
 from leaklint.link.capacity import UNKNOWN
-from leaklint.link.scopes import expressions, subexpressions, target_names, walk
 from leaklint.link.sizes import length
+from leaklint.link.syntax import expressions, subexpressions, target_names, walk
 from leaklint.link.values import FunctionId
 from leaklint.paths import is_endless
 from leaklint.queries.query import NoOptions

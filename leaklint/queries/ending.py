@@ -6,7 +6,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.scopes import expressions, subexpressions, walk
+from leaklint.link.syntax import expressions, subexpressions, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Pending, Site
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leaklint import ir
 from leaklint.graph import Graph
-from leaklint.link.scopes import expressions, subexpressions, walk
+from leaklint.link.syntax import expressions, subexpressions, walk
 from leaklint.link.values import FunctionId
 
 _ADDS = frozenset({"append", "appendleft", "extend", "extendleft", "insert", "add", "update", "setdefault"})

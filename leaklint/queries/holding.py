@@ -11,7 +11,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.scopes import subexpressions, walk
+from leaklint.link.syntax import subexpressions, walk
 from leaklint.link.values import ClassId, FunctionId, Instance, Resource
 from leaklint.paths import Edge, Exit, Node
 

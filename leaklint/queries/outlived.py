@@ -12,7 +12,7 @@ from leaklint.exits.stopping import can_be_stopped
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Channel, Graph, Runner
 from leaklint.link.actions import Action
-from leaklint.link.scopes import expressions, subexpressions, walk
+from leaklint.link.syntax import expressions, subexpressions, walk
 from leaklint.link.values import FunctionId
 from leaklint.paths import Edge, Node
 from leaklint.queries.query import NoOptions

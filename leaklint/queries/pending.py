@@ -12,7 +12,7 @@ from leaklint.exits.ways import agrees, bound_at, evaluated, first_reached, hand
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.scopes import walk
+from leaklint.link.syntax import walk
 from leaklint.link.units import Unit
 from leaklint.link.values import Container, Coroutine, FunctionId
 from leaklint.paths import Edge, Exit, Node

@@ -10,8 +10,8 @@ from leaklint.catalog.grammar import Does, Kind
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.scopes import subexpressions
 from leaklint.link.sizes import whole_number
+from leaklint.link.syntax import subexpressions
 from leaklint.link.values import FunctionId
 from leaklint.paths import Edge, Exit, Node
 from leaklint.queries.choices import Choices, Facts
@@ -60,8 +60,8 @@ def _starts_empty(graph: Graph, what: Holdable) -> bool:
 
 
 def _is_only_tried(graph: Graph, what: Holdable) -> bool:
-    """Whether nobody in sight ever waits for it: each acquire gives up at once, and none stands in a loop that tries again. Such a lock is a
-    a latch or a flag that says "somebody is at it"."""
+    """Whether nobody in sight ever waits for it: each acquire gives up at once, and none stands in a loop that tries again. It is then a
+    latch, or a flag that says "somebody is at it"."""
     program = graph.program
     return bool(what.objects) and all(
         _gives_up(a) and not _tries_again(graph, a)

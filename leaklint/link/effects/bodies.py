@@ -28,7 +28,7 @@ from leaklint.link.effects.kinds import (
 from leaklint.link.effects.methods import GIVES, TAKES
 from leaklint.link.effects.scopes import Scopes
 from leaklint.link.effects.web import NO_VALUE, Value
-from leaklint.link.scopes import blocks, expressions, target_names
+from leaklint.link.syntax import blocks, expressions, target_names
 from leaklint.link.values import ContainerMethod, FunctionId, Library, Site
 
 if TYPE_CHECKING:

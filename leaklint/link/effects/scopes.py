@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from leaklint import ir
 from leaklint.link.effects.kinds import ALL
 from leaklint.link.effects.web import Web
-from leaklint.link.scopes import blocks, expressions, subexpressions, target_names, walk
+from leaklint.link.syntax import blocks, expressions, subexpressions, target_names, walk
 from leaklint.link.values import FunctionId
 
 
