@@ -4,7 +4,7 @@ Decided before objects flow, from the calls as they are written, so that it depe
 more than `MOST_MADE` instances, each counted once for every instance of the class that makes it, is told apart by place alone; with more
 places than that, or below a base whose subclasses have more than `MOST_BELOW` between them, not at all: its instances are one object. So
 are those that no plain call of the class makes (`cls()`, a class from a table), and those of classes that have nothing to do with
-concurrency: no method uses a word of it, and none makes an instance of a class that does.
+concurrency: no method uses a word of it, none makes an instance of a class that does, none calls a method of such a class on an attribute.
 
 A factory, which is a plain function that makes or starts something and returns a value, is told apart by its calls when there are at most
 `MOST_CALLED`.
@@ -91,7 +91,7 @@ class Contexts:
                 if isinstance(holder, ClassId):
                     makers.setdefault(cls, set()).add(holder)
         found: set[ClassId] = set()
-        todo = sorted(self._seen.users)
+        todo = sorted({*self._seen.users, *self._askers()})
         while todo:
             one = todo.pop()
             for cls in (one, *self.names.below(one)):
@@ -99,6 +99,11 @@ class Contexts:
                     found.add(cls)
                     todo += makers.get(cls, ())
         return frozenset(found)
+
+    def _askers(self) -> set[ClassId]:
+        """The classes that call a method of one that uses words of concurrency, on what an attribute of theirs holds."""
+        names = {name for cls in self._seen.users for name, method in self.names.members(cls).items() if method is not None}
+        return {asker for name in names for asker in self._seen.asked.get(name, ())}
 
     def _number(self, cls: ClassId) -> int:
         """How many instances of the class would be told apart by place and context; more than `MOST_MADE` when it makes itself."""

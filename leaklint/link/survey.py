@@ -16,7 +16,8 @@ Place = tuple[int, int]
 
 class Survey:
     """`made`: call → the class that it makes an instance of; `places`: class → for each such call the class, or the plain function,
-    whose body holds it; `users`: the classes whose methods use words of concurrency; `called`: call → the factory that it calls;
+    whose body holds it; `users`: the classes whose methods use words of concurrency; `asked`: method name → the classes that call it on
+    what their attributes hold; `called`: call → the factory that it calls;
     `calls`: how many calls a factory has. A factory is a plain function that makes or starts something and returns a value."""
 
     def __init__(self, names: Names) -> None:
@@ -24,6 +25,7 @@ class Survey:
         self.made: dict[Place, ClassId] = {}
         self.places: dict[ClassId, list[ClassId | Place | None]] = {}
         self.users: set[ClassId] = set()
+        self.asked: dict[str, set[ClassId]] = {}
         self.called: dict[Place, Place] = {}
         self.calls: dict[Place, int] = {}
         self._classes = {cls.name for module in names.modules for cls in module.summary.classes if not cls.parent}
@@ -70,6 +72,8 @@ class Survey:
         told = bare or word in self._words or any(_word(a.value) in self._words for a in call.arguments)  # field(factory=Queue)
         if told and isinstance(holder, ClassId):
             self.users.add(holder)
+        elif isinstance(holder, ClassId) and isinstance(name, ir.Attribute) and _is_own(name.base) and word not in _PLAIN:
+            self.asked.setdefault(word, set()).add(holder)
         if word not in self._classes and word not in self._factory_names:
             return
         if name not in known:
@@ -117,6 +121,10 @@ def _word(expression: ir.Expr) -> str:
             return word
         case _:
             return ""
+
+
+def _is_own(base: ir.Expr) -> bool:
+    return isinstance(base, ir.Attribute) and base.base == ir.Name("self")
 
 
 def calls_in(body: tuple[ir.Stmt, ...]) -> Iterator[ir.Call]:
