@@ -123,7 +123,9 @@ class _Survey:
             made = [obj for obj in objects if self._makers(obj)]
             if not made:
                 continue  # it exists already when the program gets it
-            records = [record for obj in made for record in self._makers(obj)]
+            records = [record for obj in made for record in self._makers(obj) if record.function in self.program.live]
+            if not records:
+                continue  # nobody runs what makes it
             kind = self._kind(made)
             if kind in _ENDS:
                 yield self._judge(kind, made, objects, records[0])

@@ -158,6 +158,11 @@ class Bodies(Terms):
                 self._define(index)
             case ir.DefineClass(cls=index):
                 self._define_class(index)
+            case ir.Delete(targets=targets):
+                for target in targets:
+                    self._value(target)
+                    if isinstance(target, ir.Subscript):
+                        fields.special(state, self.here, self._value(target.base), "__delitem__")
             case _:
                 for expression in expressions(stmt):
                     self._value(expression)

@@ -234,6 +234,20 @@ def _store_in(state: State, function: FunctionId, name: str, value: int, obj: in
             pass
 
 
+def special(state: State, function: FunctionId, base: int, name: str) -> None:
+    """An operator runs a method of the program: `key in table`, `table[key]`, `del table[key]`, `len(table)`."""
+    if base != NOTHING:
+        state.solver.watch(base, _special_of, state, function, name)
+
+
+def _special_of(state: State, function: FunctionId, name: str, obj: int) -> None:
+    value = state.solver.objects[obj]
+    method = state.method(value.cls, name, obj) if isinstance(value, Instance) else None
+    if method is not None:
+        calls.bind_self(state, method, obj)
+        state.accessed.add((function, method))
+
+
 def element(state: State, base: int, target: int, key: int | str | None = None) -> None:
     """target ⊇ base[…], or base[key]; subscripting a class or a function of the library (`Queue[int]`) gives itself."""
     state.solver.watch(base, _element_of, state, target, key)
@@ -328,4 +342,4 @@ def in_order(state: State, cls: ClassId) -> list[str]:
     return calls.field_names(state, cls) if "typing.NamedTuple" in state.names.lineage(cls)[1] else []
 
 
-__all__ = ["copy_global", "destructure", "element", "load", "pour", "put", "store"]
+__all__ = ["copy_global", "destructure", "element", "load", "pour", "put", "special", "store"]

@@ -160,7 +160,7 @@ class Solver:
                 if not new <= self.points[target]:
                     self._push(target, new)
             if watchers := self._watchers.get(variable):
-                ordered = sorted(new)
+                ordered = sorted(new) if len(new) > 1 else new
                 for watcher, context in tuple(watchers):
                     for obj in ordered:
                         watcher(*context, obj)

@@ -44,14 +44,11 @@ def bound_names(body: Iterable[ir.Stmt], summary: ir.Summary) -> Iterator[str]:
                 yield from bound_names(block, summary)
         for expression in expressions(stmt):
             for part in subexpressions(expression):
-                match part:
-                    case ir.Walrus(target=target):
-                        yield target.id
-                    case ir.Comprehension(clauses=clauses):
-                        for clause in clauses:
-                            yield from target_names(clause.target)
-                    case _:
-                        pass
+                if isinstance(part, ir.Walrus):
+                    yield part.target.id
+                elif isinstance(part, ir.Comprehension):
+                    for clause in part.clauses:
+                        yield from target_names(clause.target)
 
 
 def scope_names(body: Iterable[ir.Stmt], *kinds: str) -> Iterator[str]:
@@ -145,7 +142,7 @@ def parts(expression: ir.Expr) -> tuple[ir.Expr, ...]:
         case ir.Attribute(base=base):
             return (base,)
         case ir.Call(function=function, arguments=arguments):
-            return (function, *(a.value for a in arguments))
+            return (function, *[a.value for a in arguments])
         case ir.Await(value=value) | ir.Starred(value=value):
             return (value,)
         case ir.Walrus(target=target, value=value):

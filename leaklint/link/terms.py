@@ -45,9 +45,12 @@ class Terms(Scope):
                 return self._join(self._value(then), self._value(otherwise))
             case ir.Operation(operands=operands):
                 return self._join(*(self._value(operand) for operand in operands))
-            case ir.Comparison(left=left, rights=rights):
-                for one in (left, *rights):
-                    self._value(one)
+            case ir.Comparison(left=left, operators=operators, rights=rights):
+                self._value(left)
+                for operator, right in zip(operators, rights, strict=True):
+                    held = self._value(right)
+                    if operator.endswith("in"):
+                        fields.special(state, self.here, held, "__contains__")
                 return NOTHING
             case ir.Display(kind=kind, items=items):
                 return self._display(kind, items)
@@ -61,6 +64,7 @@ class Terms(Scope):
                     self._value(index)
                     return held
                 result = state.solver.fresh()
+                fields.special(state, self.here, held, "__getitem__")
                 fields.element(state, held, result, self._key(index))
                 self._value(index)
                 return result
@@ -123,6 +127,8 @@ class Terms(Scope):
                 if isinstance(cls, ClassId):
                     self._super_of(cls, self._value(receiver), result)
                 return result
+            case ir.Call(function=ir.Name(id="len"), arguments=[ir.Argument(value=base, keyword=None, star=0)]):
+                fields.special(state, self.here, self._value(base), "__len__")
             case ir.Call(function=ir.Name(id="type"), arguments=[ir.Argument(value=base, keyword=None, star=0)]):
                 return self._attribute(self._value(base), "__class__")
             case ir.Call(function=ir.Name(id="getattr"), arguments=[ir.Argument(value=base), ir.Argument(value=name), *default]) if (
@@ -202,6 +208,7 @@ class Terms(Scope):
                 fields.pour(state, self._value(base), held)
             case ir.Subscript(base=base, index=index):
                 container = self._value(base)
+                fields.special(state, self.here, container, "__setitem__")
                 fields.put(state, container, held, self._key(index))
                 fields.put(state, container, self._value(index), None)
             case ir.Starred(value=value):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from link.programs import operations, owned
+from link.programs import linked, operations, owned
 
 
 def test_a_submodule_imported_by_its_own_package() -> None:
@@ -212,3 +212,30 @@ def test_an_async_generator_driven_by_hand() -> None:
             await first.get()
             await pumping.asend(asyncio.Queue())
     """) == ["send 12", "receive 5"]
+
+
+def test_operators_run_the_methods_of_a_class() -> None:
+    program = linked("""
+        import threading
+
+        class Table:
+            def __init__(self):
+                self._lock = threading.Lock()
+
+            def __contains__(self, key):
+                with self._lock:
+                    return True
+
+            def __delitem__(self, key):
+                self._lock.acquire()
+
+            def __setitem__(self, key, value):
+                self._lock.release()
+
+        def main():
+            table = Table()
+            if 3 in table:
+                del table[3]
+    """)
+    run = [program.node(a.function).name for a in program.actions if a.function in program.live and a.does in ("acquire", "release")]
+    assert run == ["__contains__", "__contains__", "__delitem__"]
