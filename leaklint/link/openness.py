@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from leaklint import ir
 from leaklint.link.calls import is_inert
 from leaklint.link.closed import main_function
-from leaklint.link.decorators import is_transparent
+from leaklint.link.decorators import is_transparent, last_word
 from leaklint.link.reasons import Reason, Why
-from leaklint.link.state import NOTHING, State
+from leaklint.link.state import NOTHING, CallRecord, State
 from leaklint.link.values import (
     NO_CONTEXT,
     ClassId,
@@ -96,6 +97,7 @@ class _Decision:
             callees = solver.points[record.callee] if record.callee != NOTHING and record.callee not in solver.widened else ()
             unknown = self.state.unknown_calls.get(record.site)
             if callees and not unknown:
+                self._stubs(record)
                 continue
             names = [name for name in sorted(unknown or ()) if not is_inert(self.state, name)]
             if unknown and not names:
@@ -104,6 +106,24 @@ class _Decision:
             reason = Reason(why, f"{text} ({self._place(record.function, record.at.line)})")
             for actual in record.actuals:
                 self._escape(actual.variable, reason)
+
+    def _stubs(self, record: CallRecord) -> None:
+        """What a method of a Protocol or an abstract one is given, any class of others may get."""
+        for function in sorted(self.state.callees.get(record.site, ())):
+            if self._is_stub(function):
+                name = self.state.names.function(function).qualname
+                place = self._place(record.function, record.at.line)
+                reason = Reason(Why.UNRESOLVED, f"passed to `{name}`, which others implement ({place})")
+                for actual in record.actuals:
+                    self._escape(actual.variable, reason)
+
+    def _is_stub(self, function: FunctionId) -> bool:
+        node = self.state.names.function(function)
+        if node.owner is None or not all(_says_nothing(stmt) for stmt in node.body):
+            return False
+        outside = self.state.names.lineage(ClassId(function.module, node.owner))[1]
+        words = {base.rpartition(".")[2] for base in outside} | {last_word(decorator) for decorator in node.decorators}
+        return not words.isdisjoint({"Protocol", "abstractmethod"})
 
     def _loads(self) -> None:
         """Attributes used on objects that nobody knows: any object under that name may be meant. An instance that is told apart only when
@@ -273,6 +293,17 @@ class _Decision:
 
     def _place(self, function: FunctionId, line: int) -> str:
         return f"{self.state.names.modules[function.module].path}:{line}"
+
+
+def _says_nothing(stmt: ir.Stmt) -> bool:
+    """The body of a stub: `...`, or an error that says so."""
+    match stmt:
+        case ir.Evaluate(value=ir.Constant()):
+            return True
+        case ir.Raise(exception=ir.Name(id="NotImplementedError") | ir.Call(function=ir.Name(id="NotImplementedError"))):
+            return True
+        case _:
+            return False
 
 
 def is_apart(value: Object) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TypeVarTuple
 
-from leaklint.link.values import Object, Resource
+from leaklint.link.values import LibraryMethod, Object, Resource
 
 NOTHING = -1
 """The variable of an expression that can hold no object of interest."""
@@ -90,7 +90,8 @@ class Solver:
         if found is None:
             found = self._object_ids[value] = len(self.objects)
             self.objects.append(value)
-            if isinstance(value, Resource) and value.type in self.handles:
+            is_handle = isinstance(value, Resource) and value.type in self.handles
+            if is_handle or (isinstance(value, LibraryMethod) and value.subject in self._handle_ids):
                 self._handle_ids.add(found)
         return found
 
