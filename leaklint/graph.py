@@ -12,8 +12,8 @@ from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.finding import Growth, Step
 from leaklint.link.actions import Action
 from leaklint.link.capacity import capacity
+from leaklint.link.flow.state import CallRecord, LibraryCall, Load
 from leaklint.link.program import Program
-from leaklint.link.state import CallRecord, LibraryCall, Load
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Resource, Site
 from leaklint.paths import Paths, is_endless, paths

@@ -15,9 +15,9 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.link.actions import Action
 from leaklint.link.dump import origins
+from leaklint.link.flow.state import CallRecord, Load
 from leaklint.link.program import Program
 from leaklint.link.reasons import Reason, Why
-from leaklint.link.state import CallRecord, Load
 from leaklint.link.units import Unit
 from leaklint.link.values import ClassValue, FunctionId, Instance, LibraryMethod, Resource
 

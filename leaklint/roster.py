@@ -18,8 +18,8 @@ from leaklint.exits.started import bound_to
 from leaklint.finding import Growth, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
+from leaklint.link.flow.state import CallRecord
 from leaklint.link.owners import OwnerKind, Owners
-from leaklint.link.state import CallRecord
 
 _T = TypeVar("_T")
 

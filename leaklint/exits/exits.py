@@ -17,7 +17,7 @@ from leaklint.exits.waking import Waking
 from leaklint.finding import Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.calls import is_inert
+from leaklint.link.flow.calls import is_inert
 from leaklint.link.values import ClassValue, ContainerMethod, Library, Object
 
 

@@ -13,7 +13,7 @@ from leaklint.exits.started import Started
 from leaklint.exits.stopping import ends_with_main, keeps_main
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.state import CallRecord, LibraryCall
+from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.units import Unit
 from leaklint.link.values import Resource
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from leaklint import ir
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
+from leaklint.link.flow.state import CallRecord
 from leaklint.link.openness import functions_of
-from leaklint.link.state import CallRecord
 from leaklint.link.syntax import expressions, subexpressions, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import ClassId, ClassValue, Coroutine, FunctionId, Instance, LibraryMethod, Pending, Site

@@ -6,7 +6,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
 from leaklint.finding import Growth
 from leaklint.graph import Graph, Runner
-from leaklint.link.state import LibraryCall
+from leaklint.link.flow.state import LibraryCall
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 from leaklint.paths import is_endless

@@ -8,12 +8,12 @@ from leaklint.catalog.grammar import Models
 from leaklint.ir import Module
 from leaklint.link.actions import actions
 from leaklint.link.contexts import Contexts
-from leaklint.link.evidence import declared_instances, event_loops, given_back, unknown_receivers
+from leaklint.link.flow.evidence import declared_instances, event_loops, given_back, unknown_receivers
+from leaklint.link.flow.reader import Reader
+from leaklint.link.flow.state import State
 from leaklint.link.names import Names
 from leaklint.link.openness import decide
 from leaklint.link.program import Program
-from leaklint.link.reader import Reader
-from leaklint.link.state import State
 
 
 def link(modules: Sequence[Module], models: Models) -> Program:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Waits
-from leaklint.link.state import LibraryCall, State
+from leaklint.link.flow.state import LibraryCall, State
 from leaklint.link.values import Container, FunctionId, Pending, Site
 
 _ON_THE_WHOLE = frozenset({Does.COPY, Does.VIEW, Does.OBSERVE, Does.MAKE, Does.BIND, Does.DECORATE, Does.RUN, Does.STORE})

@@ -8,8 +8,8 @@ from enum import IntEnum
 from leaklint import ir
 from leaklint.link.actions import Action
 from leaklint.link.effects.kinds import Effect
+from leaklint.link.flow.state import CallRecord
 from leaklint.link.program import Program
-from leaklint.link.state import CallRecord
 from leaklint.link.units import Unit
 from leaklint.link.values import Container, Coroutine, FunctionId, Generator, Instance, Pending, Resource
 

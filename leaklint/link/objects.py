@@ -10,11 +10,11 @@ from typing import TypeAlias
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Models, TypeModel
 from leaklint.link.actions import Action
-from leaklint.link.calls import channel
+from leaklint.link.flow.calls import channel
+from leaklint.link.flow.state import NOTHING, State
 from leaklint.link.openness import Openness
 from leaklint.link.places import Place, places
 from leaklint.link.reasons import Reason
-from leaklint.link.state import NOTHING, State
 from leaklint.link.values import (
     NO_CONTEXT,
     ClassId,

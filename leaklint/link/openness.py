@@ -6,11 +6,11 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from leaklint import ir
-from leaklint.link.calls import is_inert
 from leaklint.link.closed import main_function
 from leaklint.link.decorators import is_transparent, last_word
+from leaklint.link.flow.calls import is_inert
+from leaklint.link.flow.state import NOTHING, CallRecord, State
 from leaklint.link.reasons import Reason, Why
-from leaklint.link.state import NOTHING, CallRecord, State
 from leaklint.link.values import (
     NO_CONTEXT,
     ClassId,

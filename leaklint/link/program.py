@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from leaklint.catalog.grammar import Does
-from leaklint.link.calls import is_inert
 from leaklint.link.effects import Effects
+from leaklint.link.flow.calls import is_inert
+from leaklint.link.flow.state import NOTHING, CallRecord, LibraryCall
 from leaklint.link.objects import Objects
 from leaklint.link.openness import functions_of
 from leaklint.link.raising import Raising
-from leaklint.link.state import NOTHING, CallRecord, LibraryCall
 from leaklint.link.units import Unit, units
 from leaklint.link.values import (
     ClassValue,

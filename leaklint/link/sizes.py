@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from leaklint import ir
 from leaklint.link.decorators import Binding, binding
-from leaklint.link.state import NOTHING
+from leaklint.link.flow.state import NOTHING
 from leaklint.link.syntax import expressions, subexpressions, target_names, walk
 from leaklint.link.values import NO_CONTEXT, ClassId, FunctionId, Instance, ModuleValue
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from leaklint import ir
 from leaklint.catalog.grammar import Does, TypeModel, UnitKind
 from leaklint.link.actions import order
-from leaklint.link.calls import is_inert
-from leaklint.link.state import LibraryCall, State
+from leaklint.link.flow.calls import is_inert
+from leaklint.link.flow.state import LibraryCall, State
 from leaklint.link.values import FunctionId, Instance, Library
 
 if TYPE_CHECKING:

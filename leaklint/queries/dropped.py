@@ -12,7 +12,7 @@ from leaklint.exits.ways import agrees
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.state import CallRecord, LibraryCall
+from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.syntax import expressions, parts, subexpressions, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import ClassValue, FunctionId, Resource, Site

@@ -10,7 +10,7 @@ from leaklint.exits.chains import ends_by_itself, rearms
 from leaklint.exits.ways import agrees, bound_at, first_reached, holders, is_told
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
-from leaklint.link.state import LibraryCall
+from leaklint.link.flow.state import LibraryCall
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, FunctionValue, Instance, Method, Site
 from leaklint.paths import Edge, Exit, Node

@@ -46,8 +46,8 @@ def unmatched(graph: Graph, options: Options) -> Iterator[Leak]:
 
 
 def _wakes_senders(channel: Channel) -> bool:
-    """Whether somebody closes an end: whoever sends then fails, and waits no longer. The `with` block around a send does not count, nor does
-    a function that receives: it does not come to its close."""
+    """Whether somebody closes an end: whoever sends then fails, and waits no longer. The `with` block around a send does not count, nor
+    does a function that receives: it does not come to its close."""
     sending, receiving = {a.function for a in channel.sends}, {a.function for a in channel.receives}
     closes = (a for a in channel.closes if a.function not in receiving)
     return any(a.method != "__exit__" or a.function not in sending for a in closes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from link.programs import linked, named, opened
 
 from leaklint.catalog.grammar import Does
-from leaklint.link.solver import WIDEST
+from leaklint.link.flow.solver import WIDEST
 
 
 def test_what_stays_in_a_function_is_closed() -> None:

@@ -11,7 +11,7 @@ from leaklint.catalog.grammar import Kind
 from leaklint.finding import Finding
 from leaklint.findings import graph_of, merged, problems, queried
 from leaklint.graph import Graph
-from leaklint.link.solver import WIDEST
+from leaklint.link.flow.solver import WIDEST
 
 LARGEST = {"long sum": 900, "long row of calls": 90}
 """Longer ones are refused: see `test_refused`."""

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from leaklint import ir
-from leaklint.link.calls import is_inert
-from leaklint.link.containers import METHODS
 from leaklint.link.effects.calls import Calls, Given
 from leaklint.link.effects.containers import Containers
 from leaklint.link.effects.kinds import (
@@ -28,6 +26,8 @@ from leaklint.link.effects.kinds import (
 from leaklint.link.effects.methods import GIVES, TAKES
 from leaklint.link.effects.scopes import Scopes
 from leaklint.link.effects.web import NO_VALUE, Value
+from leaklint.link.flow.calls import is_inert
+from leaklint.link.flow.containers import METHODS
 from leaklint.link.syntax import blocks, expressions, target_names
 from leaklint.link.values import ContainerMethod, FunctionId, Library, Site
 

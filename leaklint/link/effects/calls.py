@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Gives, Makes, Operation, TypeModel
-from leaklint.link.binding import bind_formals
-from leaklint.link.calls import is_inert
 from leaklint.link.effects.kinds import ALL, AWAITS, BACK, ESCAPES, HELD, KEEPS, Mask, on_passed, on_run, on_subject
 from leaklint.link.effects.methods import BUILTIN, TAKES
 from leaklint.link.effects.web import NO_VALUE, Value
-from leaklint.link.state import Actual, CallRecord
+from leaklint.link.flow.binding import bind_formals
+from leaklint.link.flow.calls import is_inert
+from leaklint.link.flow.state import Actual, CallRecord
 from leaklint.link.values import (
     ClassValue,
     ContainerMethod,

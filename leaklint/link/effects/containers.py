@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from leaklint import ir
-from leaklint.link.containers import METHODS
 from leaklint.link.effects.kinds import KEEPS
 from leaklint.link.effects.scopes import Scopes
 from leaklint.link.effects.web import Value, Web
+from leaklint.link.flow.containers import METHODS
 from leaklint.link.values import ClassValue, ContainerMethod, FunctionId, Library, LibraryMethod
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections import Counter
 
 from leaklint import ir
 from leaklint.catalog.grammar import Models, Operation
-from leaklint.link.containers import METHODS
 from leaklint.link.effects.kinds import AWAITS, CANCELS, CLOSES, JOINS, RELEASES, SENDS_TO, SIGNALS, Mask, on_subject
+from leaklint.link.flow.containers import METHODS
 
 BUILTIN = frozenset(name for cls in (str, bytes, list, dict, set, tuple, int, float) for name in dir(cls))
 """Methods of the built-in types: none of them keeps its object."""

@@ -13,7 +13,7 @@ from leaklint.link.effects.bodies import Family, family
 from leaklint.link.effects.kinds import Effect, effects_of
 from leaklint.link.effects.methods import MethodNames
 from leaklint.link.effects.web import Web
-from leaklint.link.state import CallRecord, LibraryCall
+from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.values import FunctionId, Site
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import count, takewhile
 
 from leaklint import ir
-from leaklint.link import calls, containers, generators
 from leaklint.link.decorators import Binding, binding
-from leaklint.link.state import NOTHING, Load, State
+from leaklint.link.flow import calls, containers, generators
+from leaklint.link.flow.state import NOTHING, Load, State
 from leaklint.link.values import (
     ClassId,
     ClassValue,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from leaklint import ir
 from leaklint.catalog.grammar import Kind
-from leaklint.link import calls, fields, protocols
-from leaklint.link.binding import variadic
 from leaklint.link.decorators import Binding, binding, is_transparent, last_word
-from leaklint.link.solver import Watcher
-from leaklint.link.state import NOTHING, Actual, CallRecord
+from leaklint.link.flow import calls, fields, protocols
+from leaklint.link.flow.binding import variadic
+from leaklint.link.flow.solver import Watcher
+from leaklint.link.flow.state import NOTHING, Actual, CallRecord
+from leaklint.link.flow.terms import Terms
 from leaklint.link.syntax import blocks, expressions
-from leaklint.link.terms import Terms
 from leaklint.link.values import (
     NO_CONTEXT,
     ClassId,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaklint.link.state import CallRecord, State
+from leaklint.link.flow.state import CallRecord, State
 from leaklint.link.values import Generator, Pending
 
 METHODS = frozenset({"send", "asend", "__next__"})

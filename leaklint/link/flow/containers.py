@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from leaklint import ir
 from leaklint.catalog.grammar import Operation
-from leaklint.link import calls, fields, protocols
-from leaklint.link.state import CallRecord, State
+from leaklint.link.flow import calls, fields, protocols
+from leaklint.link.flow.state import CallRecord, State
 from leaklint.link.values import Container
 
 _ADDS = {"append": 0, "appendleft": 0, "add": 0, "insert": 1, "setdefault": 1, "__setitem__": 1}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from leaklint import ir
-from leaklint.link import calls, fields, protocols
-from leaklint.link.scope import Scope
-from leaklint.link.state import NOTHING, Actual, CallRecord, Load
+from leaklint.link.flow import calls, fields, protocols
+from leaklint.link.flow.scope import Scope
+from leaklint.link.flow.state import NOTHING, Actual, CallRecord, Load
 from leaklint.link.values import (
     ClassId,
     Container,

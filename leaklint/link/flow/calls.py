@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Gives, Kind, Makes, Operation, TypeModel
-from leaklint.link import containers, fields, generators, protocols, results
-from leaklint.link.binding import bind, bind_formals
 from leaklint.link.decorators import Binding, binding
-from leaklint.link.state import NOTHING, Actual, CallRecord, LibraryCall, State
+from leaklint.link.flow import containers, fields, generators, protocols, results
+from leaklint.link.flow.binding import bind, bind_formals
+from leaklint.link.flow.state import NOTHING, Actual, CallRecord, LibraryCall, State
 from leaklint.link.values import (
     NO_CONTEXT,
     ClassId,

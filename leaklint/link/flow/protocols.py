@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from leaklint.link import calls
-from leaklint.link.fields import CONTAINERS, in_order
-from leaklint.link.state import NOTHING, CallRecord, State
+from leaklint.link.flow import calls
+from leaklint.link.flow.fields import CONTAINERS, in_order
+from leaklint.link.flow.state import NOTHING, CallRecord, State
 from leaklint.link.values import (
     Container,
     Coroutine,

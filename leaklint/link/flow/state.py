@@ -10,8 +10,8 @@ from leaklint import ir
 from leaklint.catalog.grammar import Kind, Models, Operation, TypeModel
 from leaklint.link.contexts import Contexts
 from leaklint.link.decorators import Binding, binding
+from leaklint.link.flow.solver import NOTHING, Solver, Watcher
 from leaklint.link.names import Names
-from leaklint.link.solver import NOTHING, Solver, Watcher
 from leaklint.link.values import (
     NO_CONTEXT,
     Called,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from leaklint.catalog.grammar import Does, Kind, Models
-from leaklint.link.calls import invoke
-from leaklint.link.state import NOTHING, Load, State
+from leaklint.link.flow.calls import invoke
+from leaklint.link.flow.state import NOTHING, Load, State
 from leaklint.link.values import ClassId, ClassValue, Instance, Resource, Super
 
 

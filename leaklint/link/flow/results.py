@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from leaklint.catalog.grammar import Does, Gives, Makes
-from leaklint.link import calls, protocols
-from leaklint.link.state import CallRecord, LibraryCall, State
+from leaklint.link.flow import calls, protocols
+from leaklint.link.flow.state import CallRecord, LibraryCall, State
 from leaklint.link.values import (
     Container,
     Generator,

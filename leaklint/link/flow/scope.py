@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from leaklint import ir
-from leaklint.link import fields
-from leaklint.link.state import State
+from leaklint.link.flow import fields
+from leaklint.link.flow.state import State
 from leaklint.link.syntax import bound_names, scope_names
 from leaklint.link.values import (
     NO_CONTEXT,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from leaklint import ir
 from leaklint.catalog.grammar import Operation
-from leaklint.link.state import NOTHING, Actual, State
+from leaklint.link.flow.state import NOTHING, Actual, State
 from leaklint.link.values import Container, FunctionId
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from leaklint import ir
-from leaklint.link.bodies import Bodies
 from leaklint.link.decorators import Binding, binding
-from leaklint.link.state import State
+from leaklint.link.flow.bodies import Bodies
+from leaklint.link.flow.state import State
 from leaklint.link.values import (
     ClassId,
     FunctionId,
