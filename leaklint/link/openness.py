@@ -90,10 +90,9 @@ class _Decision:
 
     def _calls(self) -> None:
         """Arguments of calls that lead out of sight."""
-        solver = self.state.solver
-        for record in self.state.calls:
-            if not record.actuals:
-                continue
+        solver, paths = self.state.solver, [module.path for module in self.state.names.modules]
+        given = (record for record in self.state.calls if record.actuals)
+        for record in sorted(given, key=lambda r: (paths[r.function.module], r.at.line, r.at.column, r.site.number)):
             callees = solver.points[record.callee] if record.callee != NOTHING and record.callee not in solver.widened else ()
             unknown = self.state.unknown_calls.get(record.site)
             if callees and not unknown:
@@ -155,7 +154,8 @@ class _Decision:
             main = main_function(node)
             if module in self.result.closed_modules and main is not None and not node.summary.starts_program:
                 self._open(FunctionId(module, main), Reason(Why.PUBLIC, "it starts the program"))
-        for function in sorted(self.state.functions):
+        paths = [module.path for module in names.modules]
+        for function in sorted(self.state.functions, key=lambda f: (paths[f.module], f.index, f.context)):
             written = names.function(function)
             if written.kind != "def":
                 continue
