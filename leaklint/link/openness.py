@@ -62,6 +62,7 @@ class _Decision:
         self.result = Openness()
         self.todo: deque[int] = deque()
         self.touched: set[str] = set()
+        self.stubs: dict[tuple[int, int], bool] = {}
         self.by_object: dict[int, list[tuple[str, int]]] | None = None
 
     def run(self) -> Openness:
@@ -90,33 +91,36 @@ class _Decision:
 
     def _calls(self) -> None:
         """Arguments of calls that lead out of sight."""
-        solver, paths = self.state.solver, [module.path for module in self.state.names.modules]
-        given = (record for record in self.state.calls if record.actuals)
-        for record in sorted(given, key=lambda r: (paths[r.function.module], r.at.line, r.at.column, r.site.number)):
-            callees = solver.points[record.callee] if record.callee != NOTHING and record.callee not in solver.widened else ()
-            unknown = self.state.unknown_calls.get(record.site)
-            if callees and not unknown:
-                self._stubs(record)
-                continue
-            names = [name for name in sorted(unknown or ()) if not is_inert(self.state, name)]
-            if unknown and not names:
-                continue
-            why, text = (Why.PASSED, f"passed to `{names[0]}`") if names else (Why.UNRESOLVED, "passed to a call that cannot be resolved")
+        points = self.state.solver.points
+        given = [r for r in self.state.calls if any(a.variable != NOTHING and points[a.variable] for a in r.actuals)]
+        leads = [(record, lead) for record in given if (lead := self._lead(record)) is not None]
+        paths = [module.path for module in self.state.names.modules]
+        for record, (why, text) in sorted(leads, key=lambda one: (paths[one[0].function.module], one[0].at.line, one[0].at.column, one[1])):
             reason = Reason(why, f"{text} ({self._place(record.function, record.at.line)})")
             for actual in record.actuals:
                 self._escape(actual.variable, reason)
 
-    def _stubs(self, record: CallRecord) -> None:
-        """What a method of a Protocol or an abstract one is given, any class of others may get."""
-        for function in sorted(self.state.callees.get(record.site, ())):
-            if self._is_stub(function):
-                name = self.state.names.function(function).qualname
-                place = self._place(record.function, record.at.line)
-                reason = Reason(Why.UNRESOLVED, f"passed to `{name}`, which others implement ({place})")
-                for actual in record.actuals:
-                    self._escape(actual.variable, reason)
+    def _lead(self, record: CallRecord) -> tuple[Why, str] | None:
+        """How what a call is given gets out of sight: to a library, to nobody knows whom, to a stub that any class of others implements."""
+        solver = self.state.solver
+        unknown = self.state.unknown_calls.get(record.site)
+        if unknown:
+            names = [name for name in sorted(unknown) if not is_inert(self.state, name)]
+            return (Why.PASSED, f"passed to `{names[0]}`") if names else None
+        if record.callee == NOTHING or record.callee in solver.widened or not solver.points[record.callee]:
+            return Why.UNRESOLVED, "passed to a call that cannot be resolved"
+        stub = next((f for f in sorted(self.state.callees.get(record.site, ())) if self._is_stub(f)), None)
+        if stub is None:
+            return None
+        return Why.UNRESOLVED, f"passed to `{self.state.names.function(stub).qualname}`, which others implement"
 
     def _is_stub(self, function: FunctionId) -> bool:
+        found = self.stubs.get(function.source)
+        if found is None:
+            found = self.stubs[function.source] = self._implements_nothing(function)
+        return found
+
+    def _implements_nothing(self, function: FunctionId) -> bool:
         node = self.state.names.function(function)
         if node.owner is None or not all(_says_nothing(stmt) for stmt in node.body):
             return False
