@@ -52,23 +52,28 @@ def run(paths: Sequence[str], settings: Settings, *, progress: Progress | None =
 
 def examined(paths: Sequence[str], settings: Settings) -> tuple[Graph, tuple[Finding, ...], tuple[FileError, ...]]:
     """The graph that the queries of `run` are asked about, what they find there, and what could not be read."""
-    sources, unread = find(paths, settings)
-    files, vanished = _contents(sources, None)
     catalog = _catalog(settings)
-    modules, crashed = _modules(files, {s: key_of(content) for s, content in files.items()}, _cache(settings), settings.jobs, None)
-    graph, findings = _findings(modules, catalog, settings, {source.path: source.real for source in files})
-    return graph, findings, _sorted(unread, vanished, crashed)
+    modules, real, errors = _read(paths, settings)
+    graph, findings = _findings(modules, catalog, settings, real)
+    return graph, findings, errors
 
 
 def linked(paths: Sequence[str], settings: Settings) -> tuple[Program, tuple[FileError, ...]]:
     """The program alone, and what could not be read."""
     from leaklint.findings import graph_of
 
+    catalog = _catalog(settings)
+    modules, _, errors = _read(paths, settings)
+    return graph_of(modules, catalog.models).program, errors
+
+
+def _read(paths: Sequence[str], settings: Settings) -> tuple[list[Module], dict[str, str], tuple[FileError, ...]]:
+    """The modules, the real path of each by its path as shown, and what could not be read."""
     sources, unread = find(paths, settings)
     files, vanished = _contents(sources, None)
-    catalog = _catalog(settings)
-    modules, crashed = _modules(files, {s: key_of(content) for s, content in files.items()}, _cache(settings), settings.jobs, None)
-    return graph_of(modules, catalog.models).program, _sorted(unread, vanished, crashed)
+    hashes = {source: key_of(content) for source, content in files.items()}
+    modules, crashed = _modules(files, hashes, _cache(settings), settings.jobs, None)
+    return modules, {source.path: source.real for source in files}, _sorted(unread, vanished, crashed)
 
 
 def _sorted(*errors: Iterable[FileError]) -> tuple[FileError, ...]:

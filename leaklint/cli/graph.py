@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import click
 
-from leaklint.cli.program import PATHS
+from leaklint.cli.program import PATHS, tell
 from leaklint.cli.source import reader
 from leaklint.cli.stats import LIST, STATS, counted
 from leaklint.cli.terminal import write
@@ -65,8 +65,7 @@ def graph(
     else:
         program, errors = engine.linked(paths, settings)
         found = build(program)
-    for error in errors:
-        click.echo(f"leaklint: {error.path}: {error.message}", err=True)
+    tell(errors)
     if stats:
         text = counted(found.program, layout, listed)
     else:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -19,24 +18,29 @@ PATHS = click.argument("paths", nargs=-1, required=True, type=click.Path())
 
 
 def program_of(paths: Sequence[str]) -> Program:
-    from leaklint.catalog import load_catalog
-    from leaklint.link import link
+    """What the files make together; what could not be read is told on stderr."""
+    from leaklint import engine
 
-    settings = load(paths)
-    models = load_catalog([Path(folder) for folder in settings.extend_rules], settings.models).models
-    return link(list(modules_of(paths)), models)
+    program, errors = engine.linked(paths, load(paths))
+    tell(errors)
+    return program
+
+
+def tell(errors: Iterable[FileError]) -> None:
+    for error in errors:
+        click.echo(f"leaklint: {error.path}: {error.message}", err=True)
 
 
 def modules_of(paths: Sequence[str]) -> Iterator[Module]:
+    """The files one by one, each lowered anew."""
     from leaklint.lower import lower
     from leaklint.sources import find, read
 
     sources, errors = find(paths, load(paths))
-    for error in errors:
-        click.echo(f"leaklint: {error.path}: {error.message}", err=True)
+    tell(errors)
     for source in sources:
         match read(source):
             case bytes(content):
                 yield Module(source.module, source.path, source.is_package, lower(content))
             case FileError() as error:
-                click.echo(f"leaklint: {error.path}: {error.message}", err=True)
+                tell([error])

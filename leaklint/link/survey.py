@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Makes, Models
 from leaklint.link.names import Names
-from leaklint.link.syntax import expressions, subexpressions, walk
+from leaklint.link.syntax import expressions, outermost, subexpressions, walk
 from leaklint.link.values import ClassId
 
 Place = tuple[int, int]
@@ -49,10 +49,8 @@ class Survey:
     def _module(self, number: int, summary: ir.Summary, factories: dict[Place, None]) -> None:
         known: dict[ir.Expr, object] = {}
         for index, function in enumerate(summary.functions):
-            outer, top = function, index
-            while outer.parent:
-                top = outer.parent
-                outer = summary.functions[top]
+            top = outermost(summary.functions, index)
+            outer = summary.functions[top]
             holder: ClassId | Place | None = None
             if outer.owner is None:
                 holder = (number, top)

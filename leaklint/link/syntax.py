@@ -1,8 +1,8 @@
-"""Which names a body binds, and which variable a name in a body means."""
+"""The tree of a body: which names it binds, its statements, its expressions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from leaklint import ir
 
@@ -10,35 +10,7 @@ from leaklint import ir
 def bound_names(body: Iterable[ir.Stmt], summary: ir.Summary) -> Iterator[str]:
     """Every name that the statements of one body bind, nested blocks included, nested functions and classes not."""
     for stmt in body:
-        match stmt:
-            case ir.Bind(targets=targets):
-                for target in targets:
-                    yield from target_names(target)
-            case ir.Declare(target=target) | ir.Augment(target=target):
-                yield from target_names(target)
-            case ir.Import(names=names):
-                for imported in names:
-                    if imported.local != "*":
-                        yield imported.local
-            case ir.DefineFunction(function=index):
-                yield summary.functions[index].name
-            case ir.DefineClass(cls=index):
-                yield summary.classes[index].name
-            case ir.For(target=target):
-                yield from target_names(target)
-            case ir.With(items=items):
-                for item in items:
-                    if item.target is not None:
-                        yield from target_names(item.target)
-            case ir.Match(cases=cases):
-                for matched in cases:
-                    yield from matched.binds
-            case ir.Try(handlers=handlers):
-                for handler in handlers:
-                    if handler.name:
-                        yield handler.name
-            case _:
-                pass
+        yield from bound_by(stmt, summary)
         for block in blocks(stmt):
             if block:
                 yield from bound_names(block, summary)
@@ -49,6 +21,44 @@ def bound_names(body: Iterable[ir.Stmt], summary: ir.Summary) -> Iterator[str]:
                 elif isinstance(part, ir.Comprehension):
                     for clause in part.clauses:
                         yield from target_names(clause.target)
+
+
+def bound_by(stmt: ir.Stmt, summary: ir.Summary) -> Iterator[str]:
+    """The names that a statement itself binds: not those of its blocks and expressions."""
+    match stmt:
+        case ir.Bind(targets=targets):
+            for target in targets:
+                yield from target_names(target)
+        case ir.Declare(target=target) | ir.Augment(target=target) | ir.For(target=target):
+            yield from target_names(target)
+        case ir.Import(names=names):
+            for imported in names:
+                if imported.local != "*":
+                    yield imported.local
+        case ir.DefineFunction(function=index):
+            yield summary.functions[index].name
+        case ir.DefineClass(cls=index):
+            yield summary.classes[index].name
+        case ir.With(items=items):
+            for item in items:
+                if item.target is not None:
+                    yield from target_names(item.target)
+        case ir.Match(cases=cases):
+            for matched in cases:
+                yield from matched.binds
+        case ir.Try(handlers=handlers):
+            for handler in handlers:
+                if handler.name:
+                    yield handler.name
+        case _:
+            pass
+
+
+def outermost(functions: Sequence[ir.Function], index: int) -> int:
+    """The function of the module or of a class that a function is, or stands in."""
+    while parent := functions[index].parent:
+        index = parent
+    return index
 
 
 def scope_names(body: Iterable[ir.Stmt], *kinds: str) -> Iterator[str]:

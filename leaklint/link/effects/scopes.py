@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from leaklint import ir
 from leaklint.link.effects.kinds import ALL
 from leaklint.link.effects.web import Web
-from leaklint.link.syntax import blocks, expressions, subexpressions, target_names, walk
+from leaklint.link.syntax import blocks, bound_by, expressions, subexpressions, walk
 from leaklint.link.values import FunctionId
 
 
@@ -93,32 +93,6 @@ class Scopes:
                 if isinstance(stmt, ir.Scope):
                     outer.update(stmt.names)
                 else:
-                    found.update(self._binds(stmt))
+                    found.update(bound_by(stmt, self.summary))
             found -= outer
         return found
-
-    def _binds(self, stmt: ir.Stmt) -> Iterator[str]:
-        """The names that a statement itself binds."""
-        match stmt:
-            case ir.Bind(targets=targets):
-                for target in targets:
-                    yield from target_names(target)
-            case ir.Declare(target=target) | ir.Augment(target=target) | ir.For(target=target):
-                yield from target_names(target)
-            case ir.Import(names=names):
-                yield from (imported.local for imported in names)
-            case ir.DefineFunction(function=index):
-                yield self.summary.functions[index].name
-            case ir.DefineClass(cls=index):
-                yield self.summary.classes[index].name
-            case ir.With(items=items):
-                for item in items:
-                    if item.target is not None:
-                        yield from target_names(item.target)
-            case ir.Match(cases=cases):
-                for matched in cases:
-                    yield from matched.binds
-            case ir.Try(handlers=handlers):
-                yield from (handler.name for handler in handlers if handler.name)
-            case _:
-                pass

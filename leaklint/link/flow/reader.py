@@ -6,6 +6,7 @@ from leaklint import ir
 from leaklint.link.decorators import Binding, binding
 from leaklint.link.flow.bodies import Bodies
 from leaklint.link.flow.state import State
+from leaklint.link.syntax import outermost
 from leaklint.link.values import (
     ClassId,
     FunctionId,
@@ -54,8 +55,5 @@ def _nests(functions: tuple[ir.Function, ...]) -> dict[int, list[int]]:
     """Function of the module or of a class → itself and the functions inside it."""
     found: dict[int, list[int]] = {}
     for index in range(len(functions)):
-        outer = index
-        while parent := functions[outer].parent:
-            outer = parent
-        found.setdefault(outer, []).append(index)
+        found.setdefault(outermost(functions, index), []).append(index)
     return found

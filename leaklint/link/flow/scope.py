@@ -50,11 +50,8 @@ class Scope:
         state = self.state
         if self.cls is not None and name in state.names.members(self.cls):
             return state.attribute(state.class_value(self.cls), name)
-        index: int | None = self.here.index
-        while index:
-            if name in self._locals(index):
-                return state.local(self.here.inner(index), name)
-            index = self.summary.functions[index].parent
+        if (index := self._holder(name)) is not None:
+            return state.local(self.here.inner(index), name)
         key = (self.module, name)
         found = self._reads.get(key)
         if found is None:
@@ -91,10 +88,9 @@ class Scope:
         """A loop: what its body gives to names may be there at the next turn."""
         self._drop(bound_names(body, self.summary))
 
-    def _is_local(self, name: str) -> bool:
+    def _holder(self, name: str) -> int | None:
+        """The function, here or around, whose local the name is; None for a global."""
         index: int | None = self.here.index
-        while index:
-            if name in self._locals(index):
-                return True
+        while index and name not in self._locals(index):
             index = self.summary.functions[index].parent
-        return False
+        return index or None

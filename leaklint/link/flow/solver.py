@@ -2,10 +2,11 @@
 
 An inclusion-based points-to analysis (Andersen, "Program Analysis and Specialization for the C Programming Language", 1994) with the
 call graph built on the way and difference propagation (Pearce, Kelly and Hankin, 2003): each variable hands on only what is new to it.
-Flow- and context-insensitive; fields are told apart by object and name.
+The solver knows no order and no context: who asks for variables makes one for each context, and for each binding of a name that matters
+(see `contexts` and `scope`).
 
-Widening: a variable that could hold more than `WIDEST` objects holds "anything". It hands on no more than it already has, and all that
-reaches it is given up as open (see `openness`), so that no conclusion rests on what is missing.
+Widening: a variable that could hold more than `WIDEST` objects holds "anything". But for handles it hands on no more than it already has,
+and all that reaches it is given up as open (see `openness`), so that no conclusion rests on what is missing.
 
 Most variables hold one object or the very objects that another does: sets are shared, and none is ever changed.
 """

@@ -12,6 +12,7 @@ from leaklint.link.contexts import Contexts
 from leaklint.link.decorators import Binding, binding
 from leaklint.link.flow.solver import NOTHING, Solver, Watcher
 from leaklint.link.names import Names
+from leaklint.link.syntax import outermost
 from leaklint.link.values import (
     NO_CONTEXT,
     Called,
@@ -278,10 +279,7 @@ class State:
 
     def want(self, function: FunctionId) -> FunctionId:
         """The function is part of the program."""
-        outer = function.index
-        functions = self.names.modules[function.module].summary.functions
-        while parent := functions[outer].parent:
-            outer = parent
+        outer = outermost(self.names.modules[function.module].summary.functions, function.index)
         whole = function if outer == function.index else function.inner(outer)
         if whole not in self.functions:
             self.functions[whole] = None
@@ -291,10 +289,10 @@ class State:
     def within(self, function: FunctionId, receiver: int) -> FunctionId:
         """The function as it runs on an object: a method in the object's context, anything else as it is."""
         value, node = self.solver.objects[receiver], self.names.function(function)
-        own = isinstance(value, Instance) and value.site is not None and node.owner is not None
         if node.owner is None or binding(node) in (Binding.STATIC, Binding.CLASS):
             return self.want(function)
-        fixed = not own or bool(node.parent) or self.contexts.is_fixed(*function.source)
+        is_apart = isinstance(value, Instance) and value.site is not None
+        fixed = not is_apart or node.parent or self.contexts.is_fixed(*function.source)
         return self.want(FunctionId(*function.source, NO_CONTEXT if fixed else receiver))
 
     def method(self, cls: ClassId, name: str, receiver: int) -> FunctionId | None:

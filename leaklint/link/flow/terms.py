@@ -175,9 +175,9 @@ class Terms(Scope):
                 return text
             case ir.Constant(kind="int", text=text) if text.isdecimal() and len(text) < 4:
                 return int(text)
-            case ir.Name(id=name) if self.cls is not None or not self._is_local(name):
+            case ir.Name(id=name) if self.cls is not None or self._holder(name) is None:
                 return self.state.names.constant(self.module, name)
-            case ir.Attribute(base=ir.Name(id=base), name=name) if not self._is_local(base):
+            case ir.Attribute(base=ir.Name(id=base), name=name) if self._holder(base) is None:
                 module = self.state.names.resolve_name(self.module, base)
                 return self.state.names.constant(module.module, name) if isinstance(module, ModuleValue) else None
             case _:
