@@ -26,7 +26,8 @@ def dot(drawing: Drawing) -> str:
 def _look(node: Node) -> str:
     place = f"\n{node.place}" if node.place else ""
     dashed = "" if node.open is None else ", style=dashed"
-    return f"shape={_SHAPES[node.type]}, label={_quoted(f'{node.kind} {node.name}{place}')}{dashed}"
+    what = "code out of sight" if node.is_anyone else f"{node.kind} {node.name}"
+    return f"shape={_SHAPES[node.type]}, label={_quoted(f'{what}{place}')}{dashed}"
 
 
 def _line(edge: Edge) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 
@@ -84,6 +84,7 @@ class _Picture:
         handles = {obj for unit in self.units for obj in unit.handle}
         used = {obj for action in self.program.actions if action.does is not Does.MAKE for obj in action.subjects} - handles
         found: dict[int, _Thing] = {}
+        owned: dict[_Thing, dict[int, list[int]]] = {}
         for _, group in groupby(sorted(used, key=self._channel), key=self._channel):
             ends = sorted(group, key=lambda obj: _part(self.program, obj))
             kind, made = self.program.kind(ends[0]), origins(self.program, ends[0])
@@ -92,20 +93,35 @@ class _Picture:
             name = ", ".join(dict.fromkeys(self.program.describe(obj) for obj in ends))
             path, at = self.program.path(made[0].function.module), made[0].at
             shown = Kind.CHANNEL if self._channel(ends[0])[0] else kind
-            found.update(dict.fromkeys(ends, _Thing(path, at.line, at.column, _RESOURCE, shown, name)))
+            thing = _Thing(path, at.line, at.column, _RESOURCE, shown, name)
+            found.update(dict.fromkeys(ends, thing))
+            if (owner := self.program.owner(ends[0])) is not None:
+                owned.setdefault(thing, {}).setdefault(owner, []).extend(ends)
+        for thing, by_owner in owned.items():
+            if len({self._of(owner) for owner in by_owner}) > 1:  # two buffers of one class have two queues
+                for owner, ends in by_owner.items():
+                    found.update(dict.fromkeys(ends, replace(thing, name=f"{thing.name} of {self._of(owner)}")))
         return found
+
+    def _of(self, owner: int) -> str:
+        """An object by its class and the place that makes it, and so its owner."""
+        made, outer = self.program.made_at(owner), self.program.owner(owner)
+        place = f" at {self.program.path(made[0].module)}:{made[1].line}" if made is not None else ""
+        return f"{self.program.describe(owner)}{place}" + (f" of {self._of(outer)}" if outer is not None else "")
 
     @cached_property
     def reasons(self) -> dict[_Thing, str]:
-        """Why code out of sight may use a thing, for those that it may."""
-        objects = [(thing, obj) for unit, thing in self.units.items() for obj in sorted(unit.handle)]
-        objects += [(thing, obj) for obj, thing in sorted(self.resources.items())]
-        found: dict[_Thing, str] = {}
-        for thing, obj in objects:
-            reason = self.program.opened(obj)
-            if reason is not None:
-                found.setdefault(thing, reason)
-        return found
+        """Why code out of sight may use a thing, for those that it may: not when it stands for one, too, that is all in sight."""
+        reasons: dict[_Thing, dict[object, str | None]] = {}
+        objects: list[tuple[_Thing, object, int]] = [
+            (thing, unit, obj) for unit, thing in self.units.items() for obj in sorted(unit.handle)
+        ]
+        objects += [(thing, self._channel(obj), obj) for obj, thing in sorted(self.resources.items())]
+        for thing, one, obj in objects:
+            known = reasons.setdefault(thing, {})
+            known[one] = known.get(one) or self.program.opened(obj)
+        found = {thing: [reason for reason in known.values() if reason is not None] for thing, known in reasons.items()}
+        return {thing: found[thing][0] for thing, known in reasons.items() if len(found[thing]) == len(known)}
 
     def _channel(self, obj: int) -> tuple[bool, Site | None, int]:
         """What two ends of one pair have in common; anything else has it for itself."""

@@ -224,3 +224,48 @@ def test_one_cluster_a_module() -> None:
     drawn = dot(linked({"shop/__init__.py": "", "shop/first.py": source, "shop/second.py": source}))
     labels = [line.strip() for line in drawn.splitlines() if line.strip().startswith("label")]
     assert labels == ['label="shop.first";', 'label="shop.second";']
+
+
+BELTS = """
+    import asyncio
+
+    class Belt:
+        def __init__(self):
+            self.cases = asyncio.Queue(1)
+
+    async def unload(belt):
+        await belt.cases.get()
+
+    async def main():
+        first = Belt()
+        second = Belt()
+        await first.cases.put(1)
+        await second.cases.put(2)
+        await unload(first)
+"""
+
+
+def test_two_instances_of_one_class_have_two_channels() -> None:
+    drawing = drawn(linked(BELTS))
+    first, second = [node for node in drawing.nodes if node.kind == "channel"]
+    assert (first.name, second.name) == ("Belt.cases of Belt at program.py:12", "Belt.cases of Belt at program.py:13")
+    assert {edge.operation for edge in drawing.edges if second in (edge.source, edge.target)} == {"own", "send"}
+
+
+def test_what_is_all_in_sight_somewhere_is_not_drawn_open() -> None:
+    box = """
+        import queue
+
+        class Box:
+            def __init__(self):
+                self._jobs = queue.Queue()
+
+            def take(self):
+                self._jobs.get()
+
+        def work():
+            box = Box()
+            box._jobs.put(1)
+            box.take()
+    """
+    assert [node.open for node in drawn(linked(box)).nodes if node.kind == "channel"] == [None]
