@@ -36,6 +36,9 @@ class Kind(StrEnum):
     SELECTOR = "selector"
     LOOP = "loop"  # event loops, schedulers, portals
     STACK = "stack"  # exit stacks
+    CONNECTION = "connection"  # transports, streams, sockets, client sessions: something at the other end
+    SERVER = "server"  # accepts connections until it is closed
+    SUBPROCESS = "subprocess"
     VALUE = "value"  # anything else with modelled methods
 
 
@@ -213,13 +216,14 @@ class TypeModel(Struct, frozen=True):
     wraps: str | None = None  # constructor parameter that is the same resource (Condition(lock), closing(thing))
     attributes: dict[str, str] = {}  # attribute → dotted type of another object that it owns
     views: dict[str, str] = {}  # attribute → dotted type; the attribute is this very object, with the methods of that type
+    owes: tuple[str, ...] = ()  # methods, one of which must be called on an instance before nobody needs it any more; none: nothing is owed
     since: str | None = None
 
 
 RESERVED = frozenset(
     {
         "is", "like", "init", "keyword-only", "capacity", "reentrant", "runs", "passes", "entry", "daemon", "unit", "starts",
-        "timeout", "suppresses", "wraps", "attributes", "views", "since",
+        "timeout", "suppresses", "wraps", "attributes", "views", "owes", "since",
     }
 )  # fmt: skip
 """The keys of a type table that are not methods."""

@@ -118,6 +118,7 @@ class _Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     starts: bool = False
     timeout: str | None = None
     suppresses: str | None = None
+    owes: tuple[str, ...] = ()
     wraps: str | None = None
     attributes: dict[str, str] = {}
     views: dict[str, str] = {}
@@ -146,6 +147,9 @@ def _build_type(name: str, tables: ModelTables, types: dict[str, TypeModel], bel
     for key, value in table.items():
         if key not in RESERVED:
             methods[key] = _method(place, key, value, constructor)
+    for owed in instance.owes:
+        if owed not in methods:
+            raise place.at("owes").error(expected(f"there is no method {owed!r}", owed, methods))
     built = TypeModel(name=name, kind=kind, methods=methods, **msgspec.structs.asdict(instance))
     types[name] = built
     return built

@@ -32,6 +32,9 @@ FAMILIES: dict[str, str] = {
     Kind.LOOP: "scope",
     Kind.SELECTOR: "scope",
     Kind.STACK: "scope",
+    Kind.CONNECTION: "value",
+    Kind.SERVER: "scope",
+    Kind.SUBPROCESS: "thread",
     Kind.VALUE: "value",
     OBJECT: "object",
 }

@@ -171,6 +171,10 @@ def function(**operation: object) -> dict[str, object]:
             "acme.Bus: capacity: unlimited: unknown key; known: arg, default, fixed, unbounded",
         ),
         (
+            {"acme.Link": {"is": "connection", "owes": ["shut"], "shutdown": {"does": "close"}}},
+            "acme.Link: owes: there is no method 'shut'; did you mean 'shutdown'?",
+        ),
+        (
             {"acme.Bus": {"is": "channel", "views": {"inner": "queue.Queu"}}},
             "acme.Bus: inner: no model describes the type 'queue.Queu'; did you mean 'queue.Queue'?",
         ),
