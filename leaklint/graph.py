@@ -16,7 +16,7 @@ from leaklint.link.flow.state import CallRecord, LibraryCall, Load
 from leaklint.link.program import Program
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Resource, Site
-from leaklint.paths import Paths, is_endless, paths
+from leaklint.paths import Paths, is_endless, paths, semantics
 from leaklint.picture import Drawing, drawn
 from leaklint.picture.near import network
 
@@ -178,24 +178,12 @@ class Graph:
         """The control flow of a function, made once."""
         found = self._paths.get(function)
         if found is None:
-            found = self._paths[function] = paths(
-                self.program.node(function),
-                lambda call: bool(self.program.raising.of_call(function, call)),
-                lambda site: self._suppresses(function.site(site)),
-            )
+            found = self._paths[function] = paths(self.program.node(function), semantics(self.program, function))
         return found
 
     @cached_property
     def _paths(self) -> dict[FunctionId, Paths]:
         return {}
-
-    def _suppresses(self, site: Site) -> bool:
-        for action in self.program.at(site):
-            for obj in action.subjects:
-                model = self.program.model(obj)
-                if model is not None and model.suppresses is not None:
-                    return True
-        return False
 
     def is_main(self, function: FunctionId) -> bool:
         """Whether the function is a main coroutine, run once by a call that cancels what is left when it returns (`asyncio.run`)."""

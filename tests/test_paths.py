@@ -11,19 +11,38 @@ from textwrap import dedent, indent
 import pytest
 
 from leaklint import ir
-from leaklint.link.syntax import walk
 from leaklint.lower import lower
-from leaklint.paths import Edge, Node, Paths, paths
+from leaklint.paths import EXCEPTIONAL, Node, Paths, Semantics, paths
 
 
-def control_flow(body: str, *, is_async: bool = False) -> Paths:
+def control_flow(body: str, *, is_async: bool = False, is_block: bool = False) -> Paths:
     head = "async def f():" if is_async else "def f():"
     # The import makes the lowering keep the body: without it the file would get an outline.
     summary = lower(f"import threading\n{head}\n{indent(dedent(body).strip(), '    ')}\n".encode())
     assert summary.problem is None
-    blocks = [stmt for stmt in walk(summary.functions[1].body) if isinstance(stmt, ir.With)]
-    suppressing = {item.site for block in blocks for item in block.items if _word(item.context) == "suppress"}
-    return paths(summary.functions[1], lambda call: _word(call) in ("work", "fetch"), lambda site: site in suppressing)
+    return paths(summary.functions[1], Semantics(_raised, lambda name: _ABOVE.get(name, frozenset()), _swallowed, _suspends, is_block))
+
+
+_RAISED = {"work": frozenset("?"), "fetch": frozenset("?"), "look": frozenset({"KeyError"}), "mine": frozenset({"Mine"})}
+_ABOVE = {"Mine": frozenset({"Mine", "Ours", "Exception"})}
+
+
+def _raised(call: ir.Call) -> frozenset[str]:
+    return _RAISED.get(_word(call), frozenset())
+
+
+def _swallowed(item: ir.WithItem) -> tuple[str, ...]:
+    match item.context:
+        case ir.Call(function=ir.Name(id="suppress"), arguments=arguments):
+            return tuple(a.value.id for a in arguments if isinstance(a.value, ir.Name))
+        case ir.Call(function=ir.Name(id="perhaps")):
+            return ("?",)
+        case _:
+            return ()
+
+
+def _suspends(awaited: ir.Await) -> bool:
+    return _word(awaited) != "at_once"
 
 
 def _word(expression: ir.Expr) -> str:
@@ -36,17 +55,18 @@ def _word(expression: ir.Expr) -> str:
             return ""
 
 
-def ways(body: str, *, is_async: bool = False) -> set[str]:
+def ways(body: str, *, is_async: bool = False, is_block: bool = False) -> set[str]:
     """Every way without a repeated node, as the calls passed and the end."""
     found: set[str] = set()
-    todo: list[tuple[Node, tuple[str, ...], frozenset[int]]] = [(control_flow(body, is_async=is_async).entry, (), frozenset())]
+    start = control_flow(body, is_async=is_async, is_block=is_block).entry
+    todo: list[tuple[Node, tuple[str, ...], frozenset[int]]] = [(start, (), frozenset())]
     while todo:
         node, passed, seen = todo.pop()
         if node.exit_kind is not None:
             found.add(" ".join((*passed, ">", node.exit_kind.name.lower())))
         for edge, target in node.successors:
             if id(target) not in seen:
-                told = () if edge in (Edge.RAISE, Edge.CANCEL) else _calls(node)
+                told = () if edge in EXCEPTIONAL else _calls(node)
                 todo.append((target, (*passed, *told), seen | {id(node)}))
     return found
 
@@ -86,6 +106,15 @@ TABLE = {
     "perhaps a base of what is raised": ("try:\n    raise Mine\nexcept Other:\n    h()", {"h > return", "> raise"}),
     "except Exception does not catch an exit": ("try:\n    raise SystemExit\nexcept Exception:\n    h()", {"> raise"}),
     "a tuple of types": ("try:\n    raise KeyError\nexcept (OSError, KeyError):\n    h()", {"h > return"}),
+    "a handler of the very type that a call raises": ("try:\n    look()\nexcept KeyError:\n    h()", {"look > return", "h > return"}),
+    "a handler of another type than a call raises": ("try:\n    look()\nexcept ValueError:\n    h()", {"look > return", "> raise"}),
+    "a handler of a class above": ("try:\n    mine()\nexcept Ours:\n    h()", {"mine > return", "h > return"}),
+    "perhaps a class below": (
+        "try:\n    raise OSError\nexcept ConnectionError:\n    h()", {"h > return", "> raise"},
+    ),
+    "a block that may swallow": (
+        "with perhaps():\n    work()\nb()", {"perhaps work exit b > return", "perhaps exit b > return", "perhaps exit > raise"},
+    ),
     "raised again": ("try:\n    work()\nexcept BaseException:\n    h()\n    raise", {"work > return", "h > raise"}),
     "raised again by name": ("try:\n    raise KeyError\nexcept KeyError as error:\n    h()\n    raise error", {"h > raise"}),
     "another error in a handler": ("try:\n    work()\nexcept Exception as e:\n    raise Mine from e", {"work > return", "> raise"}),
@@ -122,6 +151,7 @@ def test_ways_out(name: str) -> None:
 
 ASYNC_TABLE = {
     "an await": ("await fetch()\na()", {"fetch a > return", "> raise", "> cancel"}),
+    "an await that never gives way": ("await at_once()\na()", {"at_once a > return"}),
     "an await of what is running": ("await task\na()", {"a > return", "> raise", "> cancel"}),
     "except Exception lets a cancellation pass": (
         "try:\n    await fetch()\nexcept Exception:\n    h()", {"fetch > return", "h > return", "> cancel"},
@@ -152,7 +182,14 @@ def test_ways_out_of_a_coroutine(name: str) -> None:
 
 
 def test_a_generator_can_be_left_at_its_yield() -> None:
-    assert ways("try:\n    yield\nfinally:\n    z()") == {"z > return", "z > raise"}
+    assert ways("try:\n    yield\nfinally:\n    z()") == {"z > return", "z > close"}
+    assert ways("try:\n    yield\nexcept Exception:\n    h()") == {"> return", "> close"}
+    assert ways("try:\n    yield\nexcept GeneratorExit:\n    h()\n    raise") == {"> return", "h > close"}
+
+
+def test_a_yield_that_runs_a_block_meets_what_the_block_raises() -> None:
+    assert ways("try:\n    yield\nfinally:\n    z()", is_block=True) == {"z > return", "z > raise", "z > cancel"}
+    assert ways("try:\n    yield\nexcept Exception:\n    h()", is_block=True) == {"> return", "h > return", "> cancel"}
 
 
 def test_a_site_in_finally_stands_once_for_each_way() -> None:

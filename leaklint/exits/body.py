@@ -10,7 +10,7 @@ from leaklint.exits.loops import Loop, departures, generators, lasting
 from leaklint.finding import Step
 from leaklint.link.syntax import walk
 from leaklint.link.values import FunctionId
-from leaklint.paths import Edge, Node
+from leaklint.paths import FORCED, Node
 
 _OF_ITS_OWN = frozenset({ExitKind.RETURNS, ExitKind.CONDITION, ExitKind.RAISES, ExitKind.TIMEOUT})
 """Ways out of a loop far below that say nothing about the unit: a retry succeeds, a poll gives up."""
@@ -82,7 +82,7 @@ class Bodies:
                     below |= dict.fromkeys(way for way in inner if callee in self._loops or way.kind not in _OF_ITS_OWN)
                 if self.leaving.is_stuck(function, node):
                     return None
-            todo += [target for edge, target in node.successors if edge is not Edge.CANCEL]
+            todo += [target for edge, target in node.successors if edge not in FORCED]
         return list(own or below)
 
     def _of_loop(self, function: FunctionId, loop: Loop, around: frozenset[FunctionId]) -> dict[WayOut, None]:

@@ -6,7 +6,7 @@ from leaklint.exits.ways import first_reached
 from leaklint.graph import Graph
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
-from leaklint.paths import Edge, Exit
+from leaklint.paths import EXCEPTIONAL, Exit
 
 _FARTHEST = 4
 """Calls between a callback and the line that arms it again, followed at most."""
@@ -51,7 +51,7 @@ class _Chain:
             [self.graph.paths(entry).entry],
             lambda node: node.exit_kind is Exit.RETURN,
             lambda node: bool(sites & set(node.sites())),
-            lambda node, edge: edge not in (Edge.RAISE, Edge.CANCEL),
+            lambda node, edge: edge not in EXCEPTIONAL,
         )
         return past is None
 

@@ -11,7 +11,7 @@ from leaklint.exits.conditions import conditions, flags_of
 from leaklint.graph import Graph
 from leaklint.link.syntax import blocks, subexpressions, walk
 from leaklint.link.values import FunctionId
-from leaklint.paths import Edge, Exit, Node, is_endless
+from leaklint.paths import FORCED, Edge, Exit, Node, is_endless
 
 Loop = ir.While | ir.For
 
@@ -102,7 +102,7 @@ def departures(graph: Graph, function: FunctionId, loop: Loop, passes: Callable[
         source = None if node.kind == "except" else source
         stays = not passes(node)
         for edge, target in node.successors:
-            if edge is Edge.CANCEL or (stays and edge is not Edge.RAISE):
+            if edge in FORCED or (stays and edge is not Edge.RAISE):
                 continue
             thrown = node if edge is Edge.RAISE and node.kind != "except" else source
             if edge is Edge.RAISE and node.kind == "except" and target.kind != "except" and target.exit_kind is not Exit.RAISE:

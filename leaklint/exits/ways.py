@@ -9,7 +9,7 @@ from leaklint.catalog.grammar import Does, Gives
 from leaklint.graph import Graph
 from leaklint.link.syntax import parts, subexpressions
 from leaklint.link.values import FunctionId, Site
-from leaklint.paths import Edge, Node
+from leaklint.paths import FORCED, Edge, Node
 
 Truth = Callable[[ir.Expr], bool | None]
 """What the assumed fact says of a test without `not`, `and`, `or`; None when it says nothing."""
@@ -67,7 +67,7 @@ def agrees(node: Node, edge: Edge, truth: Truth) -> bool:
 def is_told(graph: Graph, function: FunctionId, node: Node, edge: Edge) -> bool:
     """Whether a way on is one that the program speaks of: no cancellation, and of the exceptions those that it raises or hands on from
     a unit whose result it reads."""
-    if edge is Edge.CANCEL:
+    if edge in FORCED:
         return False
     if edge is not Edge.RAISE or node.kind == "except" or isinstance(node.stmt, ir.Raise):
         return True

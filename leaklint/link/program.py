@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from leaklint.catalog.grammar import Does
+from leaklint.catalog.grammar import Does, Makes
 from leaklint.link.effects import Effects
 from leaklint.link.flow.calls import is_inert
 from leaklint.link.flow.state import NOTHING, CallRecord, LibraryCall
 from leaklint.link.objects import Objects
 from leaklint.link.openness import functions_of
 from leaklint.link.raising import Raising
+from leaklint.link.suspending import Suspending
 from leaklint.link.units import Unit, units
 from leaklint.link.values import (
     ClassValue,
     ContainerMethod,
     Coroutine,
     FunctionId,
+    FunctionValue,
     Generator,
     Site,
 )
@@ -126,6 +128,16 @@ class Program(Objects):
     @cached_property
     def raising(self) -> Raising:
         return Raising(self)
+
+    @cached_property
+    def suspending(self) -> Suspending:
+        return Suspending(self)
+
+    @cached_property
+    def blocks_written_as_generators(self) -> frozenset[tuple[int, int]]:
+        """The sources of the generators that a decorator makes context managers of."""
+        makers = (a for a in self.actions if a.call.operation.makes is Makes.CONTEXT_MANAGER)
+        return frozenset(v.function.source for a in makers for o in a.subjects if isinstance(v := self.value(o), FunctionValue))
 
     @cached_property
     def effects(self) -> Effects:

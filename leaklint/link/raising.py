@@ -140,15 +140,15 @@ class Raising:
             base = getattr(builtins, word, None)
             if isinstance(known, type) and isinstance(base, type) and issubclass(known, base):
                 return True
-        return bool(words & self._bases(module, name))
+        return bool(words & self.above(module, name))
 
-    def _bases(self, module: int, name: str) -> set[str]:
-        """The names of the classes above an exception class of the project, where the module can see it."""
+    def above(self, module: int, name: str) -> frozenset[str]:
+        """The names of an exception class of the project and of the classes above it, where the module can see it."""
         found = self.program.state.names.resolve_name(module, name)
         if not isinstance(found, ClassId):
-            return set()
+            return frozenset()
         line, outside = self.program.state.names.lineage(found)
-        return {self.program.state.names.cls(c).name for c in line} | {o.rpartition(".")[2] for o in outside}
+        return frozenset(self.program.state.names.cls(c).name for c in line) | {o.rpartition(".")[2] for o in outside}
 
 
 def _is_plain(call: ir.Call) -> bool:

@@ -10,10 +10,11 @@ from leaklint import ir
 
 @dataclass(frozen=True, slots=True)
 class Thrown:
-    """An exception on its way: the last word of its type where it is known, or a cancellation."""
+    """An exception on its way: the last words of its type and of those above it where they are known, or a cancellation."""
 
     name: str | None = None
     is_cancel: bool = False
+    above: frozenset[str] = frozenset()
 
 
 _CANCELLED = frozenset({"CancelledError", "Cancelled"})
@@ -53,6 +54,8 @@ def catches(types: tuple[str, ...] | None, thrown: Thrown) -> bool | None:
         return True
     if thrown.is_cancel:
         return True if _CATCH_CANCELLED & set(types) else None if "?" in types else False
+    if thrown.above & set(types):
+        return True
     told = {_catches_one(one, thrown.name) for one in types}
     return True if True in told else None if None in told else False
 
@@ -66,7 +69,7 @@ def _catches_one(caught: str, name: str | None) -> bool | None:
         return True if caught == "Exception" else None
     outer, inner = _builtin(caught), _builtin(name)
     if inner is not None and outer is not None:
-        return issubclass(inner, outer)
+        return True if issubclass(inner, outer) else None if issubclass(outer, inner) else False
     if caught == "Exception":
         return True
     return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from leaklint import ir
 from leaklint.link.syntax import subexpressions, target_names
-from leaklint.paths import Edge, Node, Paths, is_endless
+from leaklint.paths import EXCEPTIONAL, Edge, Node, Paths, is_endless
 
 Facts = frozenset[tuple[ir.Expr, bool]]
 """Conditions, as they stand in the code, and whether they hold."""
@@ -51,7 +51,7 @@ class Choices:
             case _:
                 after = self._bound(node, facts)
                 for edge, target in node.successors:
-                    yield edge, target, facts if edge in (Edge.RAISE, Edge.CANCEL) else after
+                    yield edge, target, facts if edge in EXCEPTIONAL else after
 
     def assume_result(self, node: Node, facts: Facts) -> Facts:
         """The facts where a take has been successful: `got = lock.acquire(…)` has given a true value."""

@@ -13,10 +13,9 @@ from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.syntax import subexpressions, walk
 from leaklint.link.values import ClassId, FunctionId, Instance, Resource
-from leaklint.paths import Edge, Exit, Node
+from leaklint.paths import EXCEPTIONAL, Edge, Exit, Node
 
 _LOCKS = frozenset({Kind.LOCK, Kind.SEMAPHORE, Kind.CONDITION})
-_EXCEPTIONAL = frozenset({Edge.RAISE, Edge.CANCEL})
 _FARTHEST = 5
 """Calls between a function and the lock itself, from which the function counts as having nothing to do with it."""
 _VISITS = 4
@@ -290,7 +289,7 @@ class Holding:
 def held_edges(node: Node) -> frozenset[Edge]:
     """The ways on from a node that takes something on which it is held: the result of the take may be the test of a branch."""
     if node.kind != "test" or not isinstance(node.stmt, ir.Branch | ir.While):
-        return frozenset(Edge) - _EXCEPTIONAL
+        return frozenset(Edge) - EXCEPTIONAL
     match node.stmt.test:
         case ir.Operation(operator="not"):
             return frozenset({Edge.FALSE})
@@ -304,7 +303,7 @@ def _after(state: int, event: Event | None, edge: Edge, node: Node) -> int:
             return (_LENT if state & (_UNTOUCHED | _LENT) else 0) | (_GIVEN if state & (_HELD | _MAYBE | _GIVEN) else 0)
         case Event.TAKE if edge in held_edges(node):
             return (_UNTOUCHED if state & _LENT else 0) | (_HELD if state & ~_LENT else 0)
-        case Event.TRY if edge not in _EXCEPTIONAL:
+        case Event.TRY if edge not in EXCEPTIONAL:
             return _HELD if state == _HELD else _MAYBE
         case _:
             return state

@@ -146,7 +146,7 @@ class _Race:
 
     def _is_lost(self, node: Node) -> bool:
         if node.exit_kind is not None:
-            return node.exit_kind is not Exit.CANCEL
+            return node.exit_kind in (Exit.RETURN, Exit.RAISE)
         sites = set(node.sites())
         if self.birth not in sites or self._is_ended_by_others:
             return False

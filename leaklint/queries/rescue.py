@@ -6,7 +6,7 @@ from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.graph import Channel, Graph, Runner
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Site
-from leaklint.paths import Edge, Exit, Node
+from leaklint.paths import FORCED, Edge, Exit, Node
 
 _FARTHEST = 4
 """Calls from the consumer's loop towards the entry of its unit, followed at most."""
@@ -143,7 +143,7 @@ class Rescue:
                 continue
             seen.add(id(node))
             if node.exit_kind is not None:
-                if node.exit_kind is not Exit.CANCEL:
+                if node.exit_kind in (Exit.RETURN, Exit.RAISE):
                     found.append(node.exit_kind)
                 continue
             if self._makes_another(function, node):
@@ -151,7 +151,7 @@ class Rescue:
                 continue
             if self._frees(function, node):
                 continue
-            todo += [target for way, target in node.successors if way is not Edge.CANCEL]
+            todo += [target for way, target in node.successors if way not in FORCED]
         return found
 
 
@@ -161,4 +161,4 @@ def in_group(graph: Graph, unit: Unit) -> bool:
 
 
 def _continues(way: Edge, end: Exit) -> bool:
-    return (way is Edge.RAISE) == (end is Exit.RAISE) and way is not Edge.CANCEL
+    return (way is Edge.RAISE) == (end is Exit.RAISE) and way not in FORCED

@@ -13,12 +13,10 @@ from leaklint.link.actions import Action
 from leaklint.link.sizes import whole_number
 from leaklint.link.syntax import subexpressions
 from leaklint.link.values import FunctionId
-from leaklint.paths import Edge, Exit, Node
+from leaklint.paths import EXCEPTIONAL, Edge, Exit, Node
 from leaklint.queries.choices import Choices, Facts
 from leaklint.queries.holding import Event, Holdable, Holding, held_edges, holdables
 from leaklint.queries.query import NoOptions
-
-_EXCEPTIONAL = frozenset({Edge.RAISE, Edge.CANCEL})
 
 
 def unreleased(graph: Graph, options: NoOptions) -> Iterator[Leak]:
@@ -159,8 +157,8 @@ def _callers(graph: Graph, holding: Holding, function: FunctionId) -> _Callers:
     for caller in sorted(graph.program.callers.get(function, frozenset())):
         for number in graph.calls_to(caller, function):
             for node in graph.paths(caller).of(number):
-                gives_later = _gives(holding, caller, [target for edge, target in node.successors if edge not in _EXCEPTIONAL])
-                gives_raised = _gives(holding, caller, [target for edge, target in node.successors if edge in _EXCEPTIONAL])
+                gives_later = _gives(holding, caller, [target for edge, target in node.successors if edge not in EXCEPTIONAL])
+                gives_raised = _gives(holding, caller, [target for edge, target in node.successors if edge in EXCEPTIONAL])
                 later = later or gives_later or caller in holding.keepers
                 cleaned = cleaned or gives_raised
                 paired = paired or (gives_later and not gives_raised)
@@ -221,7 +219,7 @@ def _held_ways(graph: Graph, holding: Holding, function: FunctionId, take: Node)
                 todo.append((target, known, None))
             else:
                 last = node if node.stmt is not None and node.kind != "exit" else trail.last
-                todo.append((target, known, _Trail(last, (way, node) if way in _EXCEPTIONAL and node.kind != "except" else trail.raised)))
+                todo.append((target, known, _Trail(last, (way, node) if way in EXCEPTIONAL and node.kind != "except" else trail.raised)))
     return sorted(found.values(), key=_rank)
 
 

@@ -1,100 +1,27 @@
-"""The control flow of one function: its statements as nodes, and the ways on from each, exceptions and cancellation included.
+"""The control flow of one function, exceptions, cancellation and the closing of generators included.
 
 Built from the end of each block to its start, so that a statement knows where it goes on. What leaves a block early unwinds the regions
-around it: a `finally` block and the exit of a `with` stand once for each way through them. An `except Exception` does not stop a
-cancellation.
+around it: a `finally` block and the exit of a `with` stand once for each way through them. An `except Exception` stops neither a
+cancellation nor a `GeneratorExit`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from leaklint import ir
+from leaklint.link.raising import ANY
 from leaklint.link.syntax import expressions, subexpressions
 from leaklint.link.thrown import Thrown, catches, thrown_by, types_of
+from leaklint.paths.nodes import Edge, Exit, Node, Paths
+from leaklint.paths.semantics import Semantics
 
 
-class Edge(Enum):
-    NEXT = auto()
-    TRUE = auto()  # a test holds, a loop gives one more element
-    FALSE = auto()
-    RAISE = auto()
-    CANCEL = auto()  # CancelledError arrives at an await
-
-
-class Exit(Enum):
-    RETURN = auto()
-    RAISE = auto()
-    CANCEL = auto()
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """A statement, the test of a branch or loop, the entry (`enter`) or the exit (`exit`) of a `with`, an `except` dispatch, the shared
-    end of a `finally` (`join`), or an end of the function (`exit_kind`). `parts` are the expressions evaluated here."""
-
-    kind: str
-    stmt: ir.Stmt | None
-    parts: tuple[ir.Expr, ...] = ()
-    exit_kind: Exit | None = None
-    successors: list[tuple[Edge, Node]] = field(default_factory=list)
-    _sites: tuple[int, ...] | None = None
-    _handed: tuple[frozenset[str], tuple[int, ...]] | None = None
-
-    def handed(self) -> tuple[frozenset[str], tuple[int, ...]]:
-        """What is used here without being called: the last words of names and attributes, and the functions of lambdas."""
-        if self._handed is None:
-            inside = [one for part in self.parts for one in subexpressions(part)]
-            called = {id(one.function) for one in inside if isinstance(one, ir.Call)}
-            used = [one for one in inside if isinstance(one, ir.Name | ir.Attribute) and id(one) not in called]
-            words = {one.id if isinstance(one, ir.Name) else one.name for one in used}
-            self._handed = frozenset(words), tuple(one.function for one in inside if isinstance(one, ir.Lambda))
-        return self._handed
-
-    def sites(self) -> tuple[int, ...]:
-        """The sites evaluated here: calls, awaits, with items, loop steps."""
-        if self._sites is None:
-            self._sites = tuple(self._find_sites())
-        return self._sites
-
-    def _find_sites(self) -> Iterator[int]:
-        for part in self.parts:
-            for expression in subexpressions(part):
-                match expression:
-                    case ir.Call(site=site) | ir.Await(site=site):
-                        yield site
-                    case ir.Comprehension(clauses=clauses):
-                        yield from (clause.site for clause in clauses)
-                    case _:
-                        pass
-        match self.stmt:
-            case ir.For(site=site) if self.kind == "step":
-                yield site
-            case ir.With(items=items) if self.kind in ("enter", "exit"):
-                yield from (item.site for item in items)
-            case _:
-                pass
-
-
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """The nodes that can be reached from the entry."""
-
-    entry: Node
-    nodes: tuple[Node, ...]
-    by_site: dict[int, list[Node]]
-
-    def of(self, site: int) -> list[Node]:
-        """The nodes that evaluate a site; more than one where it stands in a `finally`, none where it cannot be reached."""
-        return self.by_site.get(site, [])
-
-
-def paths(function: ir.Function, may_raise: Callable[[ir.Call], bool], suppresses: Callable[[int], bool]) -> Paths:
-    """The control flow of a function. `may_raise` says whether a call can, `suppresses` whether a `with` item (its site) swallows
-    exceptions."""
-    return _Builder(function, may_raise, suppresses).build()
+def paths(function: ir.Function, semantics: Semantics) -> Paths:
+    """The control flow of a function, where its calls, awaits and blocks mean this."""
+    return _Builder(function, semantics).build()
 
 
 class _Leaves(Enum):
@@ -121,7 +48,7 @@ class _Region:
     caught: Thrown | None = None
     alias: str | None = None
     ways: dict[_Way, Node] = field(default_factory=dict)
-    bodies: dict[tuple[int, bool], Node] = field(default_factory=dict)
+    bodies: dict[tuple[int, Edge], Node] = field(default_factory=dict)
     join: tuple[Node, Node] | None = None
 
 
@@ -129,13 +56,14 @@ _COPIES = 8
 """Nodes per statement of a function, beyond a free allowance, from which `finally` blocks and handlers are no longer copied for each way:
 inside one another they would multiply."""
 _FREE = 2_000
+_MOST_NAMES = 4
+"""Exceptions of one statement told apart."""
 
 
 class _Builder:
-    def __init__(self, function: ir.Function, may_raise: Callable[[ir.Call], bool], suppresses: Callable[[int], bool]) -> None:
+    def __init__(self, function: ir.Function, semantics: Semantics) -> None:
         self.function = function
-        self.may_raise = may_raise
-        self.suppresses = suppresses
+        self.semantics = semantics
         self.nodes: list[Node] = []
         self.statements: set[int] = set()
 
@@ -202,6 +130,8 @@ class _Builder:
             case ir.Raise(exception=exception):
                 node = self._node("stmt", stmt, expressions(stmt))
                 thrown = _raised_again(exception, region) or thrown_by(exception)
+                if thrown.name is not None:
+                    thrown = replace(thrown, above=self.semantics.above(thrown.name))
                 node.successors.append((_edge(thrown), self._leave(region, thrown)))
                 return node
             case _:
@@ -253,27 +183,42 @@ class _Builder:
 
     def _throws(self, node: Node, region: _Region, *, raising: bool = False, cancelled: bool = False) -> None:
         """The exceptional ways on from what the node evaluates."""
-        raising = raising or isinstance(node.stmt, ir.Assert)
+        names = {ANY} if raising else set()
+        closed = False
+        if isinstance(node.stmt, ir.Assert):
+            names.add("AssertionError")
         for part in node.parts:
             for expression in subexpressions(part):
                 match expression:
                     case ir.Call():
-                        raising = raising or self.may_raise(expression)
+                        names |= self.semantics.raised(expression)
                     case ir.Await(value=value):
-                        cancelled = True
-                        raising = raising or not isinstance(value, ir.Call)
+                        cancelled = cancelled or self.semantics.suspends(expression)
+                        if not isinstance(value, ir.Call):
+                            names.add(ANY)
                     case ir.Comprehension(clauses=clauses):
                         cancelled = cancelled or any(clause.is_async for clause in clauses)
+                    case ir.Yield() if self.semantics.is_block:
+                        names.add(ANY)
+                        cancelled = True
                     case ir.Yield():
-                        raising = True
-                        cancelled = cancelled or self.function.is_async
+                        closed = True
                     case _:
                         pass
-        if raising:
-            thrown = Thrown("AssertionError") if isinstance(node.stmt, ir.Assert) else Thrown()
+        for thrown in self._told(names):
             node.successors.append((Edge.RAISE, self._leave(region, thrown)))
         if cancelled:
             node.successors.append((Edge.CANCEL, self._leave(region, Thrown(is_cancel=True))))
+        if closed:
+            node.successors.append((Edge.CLOSE, self._leave(region, Thrown("GeneratorExit"))))
+
+    def _told(self, names: set[str]) -> list[Thrown]:
+        """The exceptions of these names; one that may be any where too little is known of them."""
+        if not names:
+            return []
+        if len(names) > _MOST_NAMES or names & {ANY, "Exception", "BaseException"}:
+            return [Thrown()]
+        return [Thrown(name, above=self.semantics.above(name)) for name in sorted(names)]
 
     def _leave(self, region: _Region, way: _Way) -> Node:
         """Where control goes when it leaves the inside of a region: out through one region after the other until one of them stops it."""
@@ -296,7 +241,7 @@ class _Builder:
         match region.kind:
             case "function":
                 # A jump outside a loop does not compile: it is taken for a return.
-                return self.ends[Exit.RETURN if isinstance(way, _Leaves) else Exit.CANCEL if way.is_cancel else Exit.RAISE]
+                return self.ends[Exit.RETURN if isinstance(way, _Leaves) else _EXITS[_edge(way)]]
             case "loop" if way in (_Leaves.BREAK, _Leaves.CONTINUE):
                 return region.then if way is _Leaves.BREAK else region.header
             case "handlers" if isinstance(way, Thrown):
@@ -356,14 +301,14 @@ class _Builder:
         return node
 
     def _handler(self, region: _Region, index: int, handler: ir.Handler, thrown: Thrown) -> Node:
-        """The body of a handler: once for cancellations, since `raise` in it goes on with one, and once for everything else."""
-        key = (index, thrown.is_cancel and not self._is_crowded)
+        """The body of a handler: once for cancellations, since `raise` in it goes on with one, and so for each sort of exception."""
+        key = (index, Edge.RAISE if self._is_crowded else _edge(thrown))
         found = region.bodies.get(key)
         if found is None:
             assert region.parent is not None
             assert region.then is not None
             names = types_of(handler.type)
-            caught = Thrown(is_cancel=True) if thrown.is_cancel else Thrown(names[0] if names is not None and len(names) == 1 else None)
+            caught = thrown if _edge(thrown) is not Edge.RAISE else Thrown(names[0] if names is not None and len(names) == 1 else None)
             found = self._block(handler.body, region.then, _Region("handler", region.parent, caught=caught, alias=handler.name))
             region.bodies[key] = found
         return found
@@ -371,14 +316,7 @@ class _Builder:
     def _swallows(self, region: _Region, thrown: Thrown) -> bool | None:
         """Whether leaving the `with` swallows the exception; None: perhaps."""
         assert isinstance(region.stmt, ir.With)
-        told: set[bool | None] = set()
-        for item in region.stmt.items:
-            if self.suppresses(item.site):
-                match item.context:
-                    case ir.Call(arguments=arguments) if not any(a.star for a in arguments):
-                        told.add(catches(tuple(n for a in arguments for n in types_of(a.value) or ()), thrown))
-                    case _:
-                        told.add(False if thrown.is_cancel else None)
+        told = {catches(words, thrown) for item in region.stmt.items if (words := self.semantics.swallowed(item))}
         return True if True in told else None if None in told else False
 
 
@@ -398,7 +336,10 @@ def _reachable(entry: Node) -> Paths:
 
 
 def _edge(thrown: Thrown) -> Edge:
-    return Edge.CANCEL if thrown.is_cancel else Edge.RAISE
+    return Edge.CANCEL if thrown.is_cancel else Edge.CLOSE if thrown.name == "GeneratorExit" else Edge.RAISE
+
+
+_EXITS = {Edge.RAISE: Exit.RAISE, Edge.CANCEL: Exit.CANCEL, Edge.CLOSE: Exit.CLOSE}
 
 
 def _raised_again(exception: ir.Expr | None, region: _Region | None) -> Thrown | None:
