@@ -50,7 +50,9 @@ def _swallowed(program: Program, function: FunctionId, item: ir.WithItem) -> tup
     words: list[str] = []
     if any((model := program.model(o)) is not None and model.suppresses is not None for a in program.at(site) for o in a.subjects):
         match item.context:
-            case ir.Call(arguments=arguments) if not any(a.star for a in arguments) and not program.state.callees.get(site):
+            case ir.Call(arguments=arguments, site=made) if not any(a.star for a in arguments) and not _calls_program(
+                program, function, made
+            ):
                 words += (word for a in arguments for word in types_of(a.value) or ())
             case _:
                 words.append(ANY)
@@ -61,6 +63,10 @@ def _swallowed(program: Program, function: FunctionId, item: ir.WithItem) -> tup
         elif node.name.endswith("exit__") and any(_may_be_true(stmt) for stmt in walk(node.body)):
             words.append(ANY)
     return tuple(words)
+
+
+def _calls_program(program: Program, function: FunctionId, number: int) -> bool:
+    return bool(program.state.callees.get(function.site(number)))
 
 
 def _may_be_true(stmt: ir.Stmt) -> bool:
