@@ -13,8 +13,7 @@ from leaklint.link.actions import Action
 from leaklint.link.sizes import whole_number
 from leaklint.link.syntax import subexpressions
 from leaklint.link.values import FunctionId
-from leaklint.paths import EXCEPTIONAL, Edge, Exit, Node
-from leaklint.queries.choices import Choices, Facts
+from leaklint.paths import EXCEPTIONAL, Choices, Edge, Exit, Facts, Node
 from leaklint.queries.holding import Event, Holdable, Holding, held_edges, holdables
 from leaklint.queries.query import NoOptions
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 from leaklint import ir
 from leaklint.link.syntax import subexpressions, target_names
-from leaklint.paths import EXCEPTIONAL, Edge, Node, Paths, is_endless
+from leaklint.paths.builder import is_endless
+from leaklint.paths.nodes import EXCEPTIONAL, Edge, Node, Paths
 
 Facts = frozenset[tuple[ir.Expr, bool]]
 """Conditions, as they stand in the code, and whether they hold."""
