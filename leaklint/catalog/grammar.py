@@ -217,13 +217,14 @@ class TypeModel(Struct, frozen=True):
     attributes: dict[str, str] = {}  # attribute → dotted type of another object that it owns
     views: dict[str, str] = {}  # attribute → dotted type; the attribute is this very object, with the methods of that type
     owes: tuple[str, ...] = ()  # methods, one of which must be called on an instance before nobody needs it any more; none: nothing is owed
+    collected: bool = False  # a finalizer of the library does that too when nothing refers to the instance any more
     since: str | None = None
 
 
 RESERVED = frozenset(
     {
         "is", "like", "init", "keyword-only", "capacity", "reentrant", "runs", "passes", "entry", "daemon", "unit", "starts",
-        "timeout", "suppresses", "wraps", "attributes", "views", "owes", "since",
+        "timeout", "suppresses", "wraps", "attributes", "views", "owes", "collected", "since",
     }
 )  # fmt: skip
 """The keys of a type table that are not methods."""

@@ -119,6 +119,7 @@ class _Instance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     timeout: str | None = None
     suppresses: str | None = None
     owes: tuple[str, ...] = ()
+    collected: bool = False
     wraps: str | None = None
     attributes: dict[str, str] = {}
     views: dict[str, str] = {}

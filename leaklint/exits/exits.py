@@ -15,7 +15,7 @@ from leaklint.exits.outside import Outside
 from leaklint.exits.started import Started, library_actions
 from leaklint.exits.waking import Waking
 from leaklint.finding import Step
-from leaklint.graph import Graph
+from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
 from leaklint.link.flow.calls import is_inert
 from leaklint.link.values import ClassValue, ContainerMethod, Library, Object
@@ -59,6 +59,10 @@ class Exits:
             found = library_actions(self.graph, one.unit)
         waits = [a for a in dict.fromkeys(found) if program.blocks(a) and self._waking.may_wait(a)]
         return sorted(waits, key=lambda a: (program.path(a.function.module), a.at.line, a.at.column, a.name))
+
+    def channel(self, obj: int) -> Channel | None:
+        """The channel that an object is, or is an end of."""
+        return self._waking.channel(obj)
 
     def _is_armed(self, one: Started) -> bool:
         return one.unit.kind in (UnitKind.TIMER, UnitKind.CALLBACK) and (

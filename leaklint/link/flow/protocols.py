@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leaklint.catalog.grammar import Does
 from leaklint.link.flow import calls
 from leaklint.link.flow.fields import CONTAINERS, in_order
 from leaklint.link.flow.state import NOTHING, CallRecord, State
@@ -108,6 +109,7 @@ def entered(state: State, record: CallRecord, target: int, is_async: bool) -> No
             case Resource() as value:
                 _operate(state, record, obj, value, "__enter__", target)
                 _operate(state, record, obj, value, "__exit__", NOTHING)
+                _close_wrapped(state, record, obj, value, is_async)
             case Pending():
                 solver.copy(state.outcome(obj), target)
                 inner = CallRecord(record.function, record.site, record.at, state.outcome(obj), (), target)
@@ -120,6 +122,31 @@ def entered(state: State, record: CallRecord, target: int, is_async: bool) -> No
                 pass
 
     solver.watch(record.callee, of)
+
+
+def _close_wrapped(state: State, record: CallRecord, obj: int, value: Resource, is_async: bool) -> None:
+    """Leaving the block of a wrapper that closes (`closing`, `aclosing`) calls `close` or `aclose` of what it wraps."""
+    model = state.models.types.get(value.type)
+    leaving = model.methods.get("__exit__") if model is not None else None
+    if model is None or model.wraps is None or leaving is None or leaving.does is not Does.CLOSE:
+        return
+    name = "aclose" if is_async else "close"
+
+    def wrapped(inner: int) -> None:
+        match state.solver.objects[inner]:
+            case Instance(cls=cls) as held:
+                method = state.method(cls, name, inner)
+                if method is not None:
+                    calls.bind_self(state, method, inner)
+                    state.callees.setdefault(record.site, set()).add(method)
+                else:
+                    _operate(state, record, inner, held, name, NOTHING)
+            case Resource() as held:
+                _operate(state, record, inner, held, name, NOTHING)
+            case _:
+                pass
+
+    state.solver.watch(state.attribute(obj, "()wraps"), wrapped)
 
 
 def _operate(state: State, record: CallRecord, obj: int, value: Resource | Instance, name: str, target: int) -> None:

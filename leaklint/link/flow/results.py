@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaklint.catalog.grammar import Does, Gives, Makes
+from leaklint.catalog.grammar import Does, Gives, Kind, Makes
 from leaklint.link.flow import calls, protocols
 from leaklint.link.flow.state import CallRecord, LibraryCall, State
 from leaklint.link.values import (
@@ -36,7 +36,11 @@ def _give(state: State, done: LibraryCall, what: str, part: str, subjects: int, 
     match what:
         case Gives.SELF:
             if done.subject is not None:
-                solver.add(target, done.subject)
+                model = state.model_of(solver.objects[done.subject])
+                if model is not None and model.wraps is not None and model.kind is Kind.VALUE:  # `with closing(thing) as same:`
+                    solver.copy(state.attribute(done.subject, "()wraps"), target)
+                else:
+                    solver.add(target, done.subject)
         case Gives.SUBJECT:
             sources = done.formals.get(operation.subject, ()) if operation.subject is not None else [subjects]
             for variable in sources:

@@ -1,0 +1,265 @@
+"""What owes a release, and what settles it.
+
+A resource of a library owes what its model says. A unit that goes on until something happens owes its end. An instance of a project class
+that makes such things, and whose methods alone settle them, owes these methods to whoever makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from leaklint.catalog.grammar import Does, Kind, UnitKind
+from leaklint.exits.leaving import is_finalizer
+from leaklint.finding import Step
+from leaklint.graph import Graph
+from leaklint.link.actions import Action
+from leaklint.link.effects import Effect
+from leaklint.link.flow.state import CallRecord
+from leaklint.link.reasons import Why
+from leaklint.link.values import ClassId, ClassValue, FunctionId, Instance, Object, Resource, Site
+from leaklint.obligations.ends import Ends, is_end_of_unit
+from leaklint.obligations.holdings import Holdings
+
+_SETTLES = frozenset({Effect.CANCELS, Effect.AWAITS, Effect.JOINS, Effect.CLOSES, Effect.RELEASES})
+_TAKES = frozenset({Effect.KEEPS, Effect.ESCAPES})
+_UNIT_KINDS = {
+    UnitKind.TASK: Kind.TASK,
+    UnitKind.THREAD: Kind.THREAD,
+    UnitKind.PROCESS: Kind.PROCESS,
+    UnitKind.TIMER: Kind.TIMER,
+    UnitKind.CALLBACK: Kind.TIMER,
+}
+_BEFORE = frozenset({"__init__", "__new__", "__post_init__"})
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """What one object owes. `kind`: what is owed in the end; of an instance, what it holds. `methods`: the names of the methods, one of
+    which is to be called; `teardowns`: the project functions among them (of an instance); `incurred`: of an instance, the methods of which
+    each brings the debt about, empty when making the instance does. `collected`: a finalizer settles it too when nobody refers to the
+    object any more. `why`: the step that says where it comes from."""
+
+    obj: int
+    kind: Kind
+    methods: frozenset[str]
+    teardowns: frozenset[FunctionId]
+    incurred: frozenset[FunctionId]
+    collected: bool
+    why: Step
+
+
+class Debts:
+    """Answers for one program."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.program = graph.program
+        self.ends = Ends(graph)
+        self._known: dict[int, Debt | None] = {}
+        self._settlers: dict[int, frozenset[FunctionId]] = {}
+
+    @cached_property
+    def holdings(self) -> Holdings:
+        return Holdings(self.program)
+
+    def of(self, obj: int) -> Debt | None:
+        """What an object owes; None when nothing."""
+        if obj not in self._known:
+            self._known[obj] = None  # what holds itself owes nothing on that account
+            self._known[obj] = self._find(obj)
+        return self._known[obj]
+
+    # --- who settles
+
+    def settlers(self, obj: int) -> frozenset[FunctionId]:
+        """The functions that may run in which an object is settled: where its methods are called or given to somebody who calls them, where
+        its unit is told to end."""
+        found = self._settlers.get(obj)
+        if found is None:
+            debt, live = self.of(obj), self.program.live
+            direct = {a.function for a in self.program.on(obj) if self.is_settling(a, obj)}
+            direct |= {function for site, function in self.program.state.entered.get(obj, {}).items() if self._leaves_owed(obj, debt)}
+            for unit in self.ends.units(obj):
+                direct |= self.ends.of(unit).enders
+            if debt is not None:
+                for teardown in debt.teardowns:
+                    direct |= self.program.callers.get(teardown, frozenset()) - debt.teardowns
+            found = self._settlers[obj] = frozenset(direct & live)
+        return found
+
+    def is_settling(self, action: Action, obj: int) -> bool:
+        """Whether an operation on an object gives it back, or is its end."""
+        if obj not in action.subjects:
+            return False
+        model = self.program.model(obj)
+        if model is not None and action.method in model.owes:
+            return True
+        if obj in self.program.handles:
+            return is_end_of_unit(action)
+        return action.does in (Does.CLOSE, Does.CANCEL)
+
+    def settles(self, function: FunctionId, number: int, obj: int) -> bool:
+        """Whether what happens at a place of a function (a call, an await, a `with` item) settles an object: by a method of it, called or
+        given to somebody who will; by leaving its block; by a function that is given it, or that does so on the way."""
+        program, site = self.program, function.site(number)
+        if any(self.is_settling(a, obj) for a in program.at(site)):
+            return True
+        debt = self.of(obj)
+        teardowns = {f.source for f in debt.teardowns} if debt is not None else set()
+        called = set(program.state.callees.get(site, ())) | {e for a in program.at(site) for e in program.entries(a.call)}
+        if any(f.source in teardowns for f in called):
+            return True
+        if site in program.state.entered.get(obj, {}) and self._leaves_owed(obj, debt):
+            return True
+        if program.reached(called) & self.settlers(obj):
+            return True
+        return bool(self._effects(site, obj) & _SETTLES)
+
+    def hands_over(self, function: FunctionId, number: int, obj: int) -> bool:
+        """Whether a call is given an object, or what holds it, and keeps it or lets it out of sight."""
+        return bool(self._effects(function.site(number), obj) & _TAKES)
+
+    def _leaves_owed(self, obj: int, debt: Debt | None) -> bool:
+        """Whether leaving a `with` block on the object settles it."""
+        model = self.program.model(obj)
+        if model is not None and model.owes:
+            return "__exit__" in model.methods
+        return debt is not None and any(self.program.node(f).name in ("__exit__", "__aexit__") for f in debt.teardowns)
+
+    def _effects(self, site: Site, obj: int) -> frozenset[Effect]:
+        program, found = self.program, set[Effect]()
+        for record in program.effects.records(site):
+            for actual in record.actuals:
+                if obj in program.elements(program.holds(actual.variable)):
+                    found |= program.effects.of_argument(record, actual.variable)
+        return frozenset(found)
+
+    # --- what owes
+
+    def _find(self, obj: int) -> Debt | None:
+        value = self.program.value(obj)
+        if self.ends.units(obj):
+            return self._of_unit(obj)
+        if isinstance(value, Resource):
+            return self._of_resource(obj)
+        if isinstance(value, Instance):
+            return self._of_instance(obj)
+        return None
+
+    def _of_resource(self, obj: int) -> Debt | None:
+        model, made = self.program.model(obj), self.program.made_at(obj)
+        if model is None or not model.owes or made is None:
+            return None
+        why = self.graph.step(*made, f"`{self.program.describe(obj)}` is made here")
+        return Debt(obj, model.kind, frozenset(model.owes), frozenset(), frozenset(), model.collected, why)
+
+    def _of_unit(self, obj: int) -> Debt | None:
+        for unit in self.ends.units(obj):
+            kind = _UNIT_KINDS.get(unit.kind)
+            daemon = unit.daemon and unit.kind is not UnitKind.TASK
+            if (
+                kind is None
+                or unit.made is None
+                or not unit.spawns
+                or daemon
+                or not (unit.kind is UnitKind.PROCESS or self.ends.of(unit).lasts)
+            ):
+                continue
+            record = unit.made.record
+            model = self.program.model(obj)
+            owes = frozenset(model.owes) if model is not None else frozenset()
+            why = self.graph.step(record.function, record.at, f"`{unit.name}` is started here and goes on until it is told to end")
+            return Debt(obj, kind, owes or frozenset({"cancel"}), frozenset(), frozenset(), False, why)
+        return None
+
+    def _of_instance(self, obj: int) -> Debt | None:
+        """What an instance has made and nobody but its own methods settles."""
+        found: list[Debt] = []
+        methods = list(self.holdings.methods(obj))
+        for place in self.holdings.of(obj):
+            for held in sorted(self.holdings.places[place], key=self.program.rank):
+                inner = self.of(held) if held != obj else None
+                if inner is None or self.program.opened(held) is not None:
+                    continue
+                one = self._through(obj, held, inner, methods)
+                if one is not None:
+                    found.append(one)
+        firm = [debt for debt in found if not debt.collected] or found
+        if not firm:
+            return None
+        teardowns = frozenset(t for debt in firm for t in debt.teardowns)
+        at_once = any(not debt.incurred for debt in firm)
+        incurred = frozenset() if at_once else frozenset(f for debt in firm for f in debt.incurred)
+        names = frozenset(self.program.node(t).name for t in teardowns)
+        return Debt(obj, firm[0].kind, names, teardowns, incurred, firm[0].collected, firm[0].why)
+
+    def _through(self, owner: int, held: int, inner: Debt, methods: list[FunctionId]) -> Debt | None:
+        """What an instance owes on account of one thing that it holds; None when it did not make it, or somebody else settles it."""
+        program, own = self.program, frozenset(methods)
+        makers = {record.function for record in self.makers(held)}
+        if not makers or not all(self.holdings.is_made_by(owner, maker) for maker in makers):
+            return None
+        settlers = self.settlers(held)
+        if not settlers:
+            return None
+        making = self._above(makers) & own
+        teardowns: set[FunctionId] = set()
+        for settler in settlers:
+            through = self._above([settler]) & own
+            if not through:
+                return None  # somebody else ends it
+            teardowns |= through
+        if any(is_finalizer(self.graph, f) or self._is_called_by_library(f) for f in teardowns):
+            return None
+        teardowns = {f for f in teardowns - making if program.node(f).name not in _BEFORE}
+        if not teardowns:
+            return None
+        at_once = any(program.node(f).name in _BEFORE for f in making)
+        return Debt(
+            owner, inner.kind, frozenset(program.node(t).name for t in teardowns), frozenset(teardowns),
+            frozenset() if at_once else frozenset(making), inner.collected, inner.why,
+        )  # fmt: skip
+
+    def makers(self, obj: int) -> list[CallRecord]:
+        """The calls that make an object, those that start its unit included."""
+        records = [unit.made.record for unit in self.ends.units(obj) if unit.made is not None]
+        if not records:
+            records = [call.record for call in self.program.state.constructed.get(obj, ())]
+        value = self.program.value(obj)
+        if not records and isinstance(value, Resource):
+            records = [call.record for call in self.program.state.at(value.site)]
+        if not records and (record := self.program.state.made_by.get(obj)) is not None:
+            records = [record]
+        return records or self._makers_of_all(value)
+
+    def _makers_of_all(self, value: Object) -> list[CallRecord]:
+        """The calls of a class whose instances are not told apart."""
+        return self._class_calls.get(value.cls, []) if isinstance(value, Instance) else []
+
+    @cached_property
+    def _class_calls(self) -> dict[ClassId, list[CallRecord]]:
+        found: dict[ClassId, list[CallRecord]] = {}
+        for record in self.program.state.calls:
+            for obj in self.program.holds(record.callee):
+                if isinstance(value := self.program.value(obj), ClassValue):
+                    found.setdefault(value.cls, []).append(record)
+        return found
+
+    def _is_called_by_library(self, function: FunctionId) -> bool:
+        """Whether a library calls the function of its own accord: a protocol's `connection_lost`, a callback."""
+        reason = self.program.openness.callable.get(function)
+        overrides = reason is not None and reason.why is Why.OVERRIDES and not self.program.node(function).name.endswith("exit__")
+        units = self.program.entered_by.get(function, ())
+        return overrides or any(unit.kind in (UnitKind.CALLBACK, UnitKind.HANDLER) for unit in units)
+
+    def _above(self, functions: Iterable[FunctionId]) -> frozenset[FunctionId]:
+        """The functions, and all that run them as part of themselves."""
+        seen = set(functions)
+        todo = list(seen)
+        while todo:
+            for caller in self.program.callers.get(todo.pop(), frozenset()) - seen:
+                seen.add(caller)
+                todo.append(caller)
+        return frozenset(seen)

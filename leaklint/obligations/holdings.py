@@ -1,0 +1,77 @@
+"""Which objects hold which: what the attributes of instances may hold, themselves or in containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from leaklint.link.program import Program
+from leaklint.link.values import ClassId, FunctionId, Instance
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """An attribute of an instance."""
+
+    owner: int
+    name: str
+
+
+class Holdings:
+    """Answers for one program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.places: dict[Place, frozenset[int]] = {}
+        """Attribute → all that it may hold; a container is what is in it."""
+        self._of: dict[int, list[Place]] = {}
+        self._holding: dict[int, list[Place]] = {}
+        self._methods: dict[ClassId, list[FunctionId]] = {}
+        for key, variable in program.state.solver.keyed().items():
+            if isinstance(key, tuple) and key[0] == "attribute" and not str(key[2]).startswith("()"):
+                self._add(Place(key[1], str(key[2])), variable)
+        for function in sorted(program.live):
+            owner = program.node(function).owner
+            if owner is not None:
+                self._methods.setdefault(ClassId(function.module, owner), []).append(function)
+
+    def _add(self, place: Place, variable: int) -> None:
+        if not isinstance(self.program.value(place.owner), Instance):
+            return
+        held = self.program.elements(self.program.holds(variable))
+        if held:
+            self.places[place] = held
+            self._of.setdefault(place.owner, []).append(place)
+            for obj in held:
+                self._holding.setdefault(obj, []).append(place)
+
+    def of(self, owner: int) -> list[Place]:
+        """The attributes of an instance, in the order of their names."""
+        return sorted(self._of.get(owner, ()))
+
+    def holding(self, obj: int) -> list[Place]:
+        """The attributes that may hold an object."""
+        return sorted(self._holding.get(obj, ()))
+
+    def methods(self, owner: int) -> Iterator[FunctionId]:
+        """The methods of an instance, own and inherited, as they run on it."""
+        value = self.program.value(owner)
+        assert isinstance(value, Instance)
+        contexts = self.contexts(owner)
+        for cls in self.program.state.names.lineage(value.cls)[0]:
+            yield from (function for function in self._methods.get(cls, ()) if function.context in contexts)
+
+    def contexts(self, owner: int) -> frozenset[int]:
+        """The contexts in which code of an instance runs: its own, and that of all objects that are not told apart."""
+        return frozenset({owner, 0})
+
+    def is_made_by(self, owner: int, function: FunctionId) -> bool:
+        """Whether a function is a method of an instance, or stands in one."""
+        value = self.program.value(owner)
+        cls = self.program.class_of(function)
+        return (
+            isinstance(value, Instance)
+            and cls is not None
+            and cls in self.program.state.names.lineage(value.cls)[0]
+            and function.context in self.contexts(owner)
+        )
