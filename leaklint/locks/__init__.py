@@ -1,1 +1,10 @@
-"""Which locks are held where, in which order they are taken, and who needs them to go on."""
+"""Lock sets: which locks are held at every operation, on which way they came to be held, and which a call may take."""
+
+from leaklint.locks.calls import Call, How
+from leaklint.locks.flow import Give, State, Take
+from leaklint.locks.holds import Acquisition, Context, Hold, Mode
+from leaklint.locks.identity import Identity
+from leaklint.locks.locks import Locks
+from leaklint.locks.terms import Term
+
+__all__ = ["Acquisition", "Call", "Context", "Give", "Hold", "How", "Identity", "Locks", "Mode", "State", "Take", "Term"]

@@ -1,0 +1,262 @@
+"""What runs as part of a node, in the order of evaluation, and what its parameters are called there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from leaklint import ir
+from leaklint.catalog.grammar import Does
+from leaklint.graph import Graph
+from leaklint.link.actions import Action
+from leaklint.link.flow.state import CallRecord
+from leaklint.link.syntax import parts
+from leaklint.link.units import Unit
+from leaklint.link.values import ClassValue, Coroutine, FunctionId, FunctionValue, Instance, Method, Site
+from leaklint.locks.terms import Term, Terms
+from leaklint.paths import Node
+
+
+class How(Enum):
+    """How a function comes to run at a place."""
+
+    CALLED = auto()
+    ENTERED = auto()  # by a `with`: `__enter__`, or a generator up to its `yield`
+    LEFT = auto()  # the exit of that `with`
+    READ = auto()  # a property
+    GIVEN = auto()  # called by the library function that gets it
+    WAITED = auto()  # in a unit of its own that the place waits for
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A function of the program that runs at a node. `given`: parameter → what the caller calls the argument, where it has a name;
+    `constants`: parameter → the constant given for it. `at`: the place to show."""
+
+    callee: FunctionId
+    how: How
+    at: ir.Span
+    given: dict[str, Term]
+    constants: dict[str, ir.Constant]
+
+
+_HERE = frozenset({Does.RUN, Does.BOUND, Does.SHIELD, Does.ENTER, Does.OBSERVE, Does.COPY})
+"""Operations that run what they are given here and now."""
+_WAITING = frozenset({Does.JOIN, Does.WAIT, Does.BOUND, Does.SHIELD})
+
+
+@dataclass(slots=True, eq=False)
+class Calls:
+    """The calls of one program."""
+
+    graph: Graph
+    terms: Terms
+    _found: dict[FunctionId, dict[int, tuple[Call, ...]]] = field(default_factory=dict)
+    _records: dict[Site, CallRecord] = field(default_factory=dict)
+    _read: dict[FunctionId, dict[str, list[FunctionId]]] = field(default_factory=dict)
+    _units: dict[int, list[Unit]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        program = self.graph.program
+        for record in program.state.calls:
+            if record.by is None:
+                self._records.setdefault(record.site, record)
+        for caller, callee in sorted(program.state.accessed):
+            self._read.setdefault(caller, {}).setdefault(program.node(callee).name, []).append(callee)
+        for unit in program.units:
+            for obj in unit.handle:
+                self._units.setdefault(obj, []).append(unit)
+
+    def at(self, function: FunctionId, node: Node) -> tuple[Call, ...]:
+        """The calls of a node, those of arguments before that of the function that gets them."""
+        known = self._found.setdefault(function, {})
+        if id(node) not in known:
+            known[id(node)] = tuple(self._calls(function, node))
+        return known[id(node)]
+
+    def _calls(self, function: FunctionId, node: Node) -> Iterator[Call]:
+        blocks = node.stmt.items if isinstance(node.stmt, ir.With) and node.kind in ("enter", "exit") else ()
+        for expression, is_awaited in self._in_order(function, node.parts):
+            match expression:
+                case ir.Call(site=number):
+                    yield from self._called(function, expression, function.site(number), is_awaited)
+                case ir.Attribute(base=base, name=name):
+                    for callee in self._read.get(function, {}).get(name, ()):
+                        yield Call(callee, How.READ, _span(node), self._as_self(callee, self.terms.of(function, base)), {})
+                case ir.Await(value=value, site=number, at=at):
+                    if not isinstance(value, ir.Call):
+                        yield from self._awaited(function, value, at)
+                    yield from self._waited(function, function.site(number), at)
+                case _:
+                    pass
+        for item in blocks:
+            yield from self.of_item(function, item, node.kind)
+
+    def of_item(self, function: FunctionId, item: ir.WithItem, kind: str) -> Iterator[Call]:
+        """What runs where a `with` item is entered or left."""
+        program = self.graph.program
+        how = How.ENTERED if kind == "enter" else How.LEFT
+        for callee in sorted(program.state.callees.get(function.site(item.site), ())):
+            node = program.node(callee)
+            if node.is_generator:
+                yield from self._of_generator(function, item, callee, how)
+            elif node.name.endswith("exit__") == (how is How.LEFT) and node.name.startswith("__"):
+                yield Call(callee, how, item.at, self._as_self(callee, self.terms.of(function, item.context)), {})
+
+    def _of_generator(self, function: FunctionId, item: ir.WithItem, callee: FunctionId, how: How) -> Iterator[Call]:
+        made = item.context
+        if isinstance(made, ir.Call) and callee in self.graph.program.state.callees.get(function.site(made.site), ()):
+            given, constants = self._arguments(function, made, callee)
+            yield Call(callee, how, item.at, given, constants)
+        else:
+            yield Call(callee, how, item.at, {}, {})
+
+    # --- calls
+
+    def _called(self, function: FunctionId, call: ir.Call, site: Site, is_awaited: bool) -> Iterator[Call]:
+        program = self.graph.program
+        for callee in sorted(program.state.callees.get(site, ())):
+            node = program.node(callee)
+            if node.is_async and not node.is_generator and not is_awaited:
+                continue
+            if callee.source in program.blocks_written_as_generators:
+                continue
+            given, constants = self._arguments(function, call, callee)
+            yield Call(callee, How.CALLED, call.at, given, constants)
+        for action in program.at(site):
+            if action.call.record.by is None and not action.bounded:
+                yield from self._by_library(function, call, action)
+        yield from self._waited(function, site, call.at)
+
+    def _by_library(self, function: FunctionId, call: ir.Call, action: Action) -> Iterator[Call]:
+        """What a library function calls here and now of what it is given."""
+        if action.does not in _HERE and not (action.does is Does.WAIT and action.call.operation.runs is not None):
+            return
+        for callee in self.graph.program.entries(action.call):
+            yield Call(callee, How.GIVEN, call.at, self._handed(function, call, callee), {})
+
+    def _awaited(self, function: FunctionId, value: ir.Expr, at: ir.Span) -> Iterator[Call]:
+        """A coroutine that was made before."""
+        program = self.graph.program
+        for obj in sorted(program.denoted(function, value)):
+            match program.value(obj):
+                case Coroutine(function=callee, site=site):
+                    given, constants = self._made(function, site, callee)
+                    yield Call(callee, How.CALLED, at, given, constants)
+                case _:
+                    pass
+
+    def _made(self, function: FunctionId, site: Site, callee: FunctionId) -> tuple[dict[str, Term], dict[str, ir.Constant]]:
+        """The arguments of a call that made a coroutine, where it stands in the same function."""
+        record = self._records.get(site)
+        if record is None or record.node is None or record.function != function:
+            return {}, {}
+        return self._arguments(function, record.node, callee)
+
+    def _waited(self, function: FunctionId, site: Site, at: ir.Span) -> Iterator[Call]:
+        """The units for which an operation waits without a bound, and that the function itself has started."""
+        program = self.graph.program
+        for action in program.at(site):
+            if action.does not in _WAITING or not program.blocks(action):
+                continue
+            for callee in program.entries(action.call):
+                yield from self._started(function, action.call.record.node, callee, at)
+            for obj in sorted(action.subjects):
+                for unit in self._units.get(obj, ()):
+                    if unit.made is not None and all(spawn.record.function == function for spawn in (unit.made, *unit.spawns)):
+                        for callee in unit.entries:
+                            yield from self._started(function, unit.made.record.node, callee, at)
+
+    def _started(self, function: FunctionId, made: ir.Call | None, callee: FunctionId, at: ir.Span) -> Iterator[Call]:
+        given = self._handed(function, made, callee) if made is not None else {}
+        yield Call(callee, How.WAITED, at, given, {})
+
+    def _in_order(self, function: FunctionId, expressions: tuple[ir.Expr, ...], is_awaited: bool = False) -> Iterator[tuple[ir.Expr, bool]]:
+        """All subexpressions, each after those it is made of, and whether an `await` waits for it, itself or through a library function."""
+        for expression in expressions:
+            inside = isinstance(expression, ir.Await) or (is_awaited and self._hands_on(function, expression))
+            yield from self._in_order(function, parts(expression), inside)
+            yield expression, is_awaited
+
+    def _hands_on(self, function: FunctionId, expression: ir.Expr) -> bool:
+        """Whether waiting for the expression is waiting for the coroutines in it, however long it takes."""
+        match expression:
+            case ir.Call(site=number):
+                site = function.site(number)
+                return not self.graph.program.state.callees.get(site) and not any(a.bounded for a in self.graph.program.at(site))
+            case _:
+                return isinstance(expression, ir.Starred | ir.Display | ir.Choice)
+
+    # --- arguments
+
+    def _arguments(self, function: FunctionId, call: ir.Call, callee: FunctionId) -> tuple[dict[str, Term], dict[str, ir.Constant]]:
+        node = self.graph.program.node(callee)
+        offset, receiver = self._receiver(function, call, callee)
+        positional = [p.name for p in node.parameters if p.kind in ("positional", "any")]
+        named = {p.name for p in node.parameters if p.kind in ("any", "keyword")}
+        given = self._as_self(callee, receiver)
+        constants = {p.name: p.default for p in node.parameters if isinstance(p.default, ir.Constant)}
+        for position, argument in enumerate(call.arguments, offset):
+            if argument.star:
+                return given, {}
+            name = argument.keyword if argument.keyword is not None else positional[position] if position < len(positional) else None
+            if name is None or (argument.keyword is not None and name not in named):
+                continue
+            constants.pop(name, None)
+            if isinstance(argument.value, ir.Constant):
+                constants[name] = argument.value
+            elif (term := self.terms.of(function, argument.value)) is not None:
+                given[name] = term
+        return given, constants
+
+    def _receiver(self, function: FunctionId, call: ir.Call, callee: FunctionId) -> tuple[int, Term | None]:
+        """How many parameters are bound before the arguments, and the term of the first of them."""
+        program = self.graph.program
+        for obj in sorted(program.called(function.site(call.site))):
+            match program.value(obj):
+                case FunctionValue(function=one) if one.source == callee.source:
+                    return 0, None
+                case Method(function=one, receiver=receiver) if one.source == callee.source:
+                    return 1, self._base(function, call.function, callee, receiver)
+                case ClassValue():
+                    return 1, None
+                case Instance() if program.node(callee).name == "__call__":
+                    return 1, self.terms.of(function, call.function)
+                case _:
+                    pass
+        return 0, None
+
+    def _base(self, function: FunctionId, expression: ir.Expr, callee: FunctionId, receiver: int) -> Term | None:
+        """What the object of a bound method is called where the method is named: `self._pool` in `self._pool.close`."""
+        program = self.graph.program
+        match expression:
+            case ir.Attribute(base=base, name=name) if name == program.node(callee).name:
+                objects = program.denoted(function, base)
+                return self.terms.of(function, base) if not objects or receiver in objects else None
+            case _:
+                return None
+
+    def _handed(self, function: FunctionId, call: ir.Call, callee: FunctionId) -> dict[str, Term]:
+        """The object of a bound method that is given away, and the arguments of a call that is: `submit(self._flush)`,
+        `create_task(self._run(x))`."""
+        program = self.graph.program
+        for argument in call.arguments:
+            for value, _ in self._in_order(function, (argument.value,)):
+                match value:
+                    case ir.Call(site=site) if callee in program.state.callees.get(function.site(site), ()):
+                        return self._arguments(function, value, callee)[0]
+                    case ir.Attribute(base=base, name=name) if name == program.node(callee).name:
+                        return self._as_self(callee, self.terms.of(function, base))
+                    case _:
+                        pass
+        return {}
+
+    def _as_self(self, callee: FunctionId, term: Term | None) -> dict[str, Term]:
+        parameters = self.graph.program.node(callee).parameters
+        return {parameters[0].name: term} if term is not None and parameters else {}
+
+
+def _span(node: Node) -> ir.Span:
+    at: ir.Span = node.stmt.at  # type: ignore[union-attr]
+    return at

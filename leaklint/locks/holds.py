@@ -1,0 +1,52 @@
+"""What a function holds and takes: the vocabulary of lock sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from leaklint.finding import Step
+from leaklint.link.values import FunctionId
+from leaklint.locks.terms import Term
+
+
+class Mode(Enum):
+    EXCLUSIVE = auto()
+    SHARED = auto()  # with others that have taken it like this: readers
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A lock that is held. `locks` are the ids of the locks that it may be, one of them: of conditions those of the locks inside; of a
+    lock written by hand that of the instance. `term`: how the function calls it. `taken`: the place that took it; holds that differ in
+    this alone are equal."""
+
+    locks: frozenset[int]
+    term: Term | None
+    mode: Mode
+    taken: Step = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Acquisition:
+    """A lock that a function takes, itself or through what it calls. `hold`: in the words of the function. `blocks`: it waits without
+    a bound while the lock is taken. `function` and `at` are the place that takes it; `way` leads there: the calls, then the place.
+    `without`: locks of the caller that have been given back by then. `when`: it happens only if these parameters have these truth
+    values."""
+
+    hold: Hold
+    blocks: bool
+    function: FunctionId
+    way: tuple[Step, ...]
+    without: frozenset[Hold]
+    when: frozenset[tuple[str, bool]]
+    in_other_unit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is held by callers when a function is entered. `holds`: in the words of the function; `way`: where each was taken, and the calls
+    from there. Nothing held: it may be entered so."""
+
+    holds: frozenset[Hold]
+    way: tuple[Step, ...] = field(compare=False)
