@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does
@@ -26,27 +27,22 @@ _FARTHEST = 12
 _MOST = 48
 """Ways in which a function takes locks, or is entered with locks held, that are told apart."""
 
+Contexts: TypeAlias = dict[FunctionId, dict[frozenset[Hold], Context]]
 
-@dataclass(slots=True, eq=False)
+
 class Locks:
     """Answers for one program. Locks are named by the canonical ids of `Identity`, holds are in the words of the function asked about."""
 
-    graph: Graph
-    identity: Identity = field(init=False)
-    terms: Terms = field(init=False)
-    calls: Calls = field(init=False)
-    events: Events = field(init=False)
-    _effects: dict[tuple[FunctionId, How], Effect] = field(default_factory=dict)
-    _states: dict[FunctionId, dict[int, State]] = field(default_factory=dict)
-    _during: dict[FunctionId, tuple[tuple[Node, Event, State], ...]] = field(default_factory=dict)
-    _taken: dict[FunctionId, dict[object, Acquisition]] = field(default_factory=dict)
-    _contexts: dict[FunctionId, dict[frozenset[Hold], Context]] | None = None
-
-    def __post_init__(self) -> None:
-        self.identity = Identity(self.graph)
-        self.terms = Terms(self.graph)
-        self.calls = Calls(self.graph, self.terms)
-        self.events = Events(self.graph, self.identity, self.terms, self.calls)
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.identity = Identity(graph)
+        self.terms = Terms(graph)
+        self.calls = Calls(graph, self.terms)
+        self.events = Events(graph, self.identity, self.terms, self.calls)
+        self._effects: dict[tuple[FunctionId, How], Effect] = {}
+        self._states: dict[FunctionId, dict[int, State]] = {}
+        self._during: dict[FunctionId, tuple[tuple[Node, Event, State], ...]] = {}
+        self._taken: dict[FunctionId, dict[object, Acquisition]] = {}
         self._settle()
 
     # --- what is held
@@ -240,14 +236,13 @@ class Locks:
     def entered_with(self, function: FunctionId) -> tuple[Context, ...]:
         """What callers may hold when they call the function, each way once, with the calls that lead there. One without holds: it may be
         entered with nothing held."""
-        if self._contexts is None:
-            self._contexts = {}
-            self._descend(self._contexts)
         found = tuple(self._contexts.get(function, {}).values())
         return found or (_FREE,)
 
-    def _descend(self, contexts: dict[FunctionId, dict[frozenset[Hold], Context]]) -> None:
+    @cached_property
+    def _contexts(self) -> Contexts:
         """From the functions that hold something down to all that runs below."""
+        contexts: Contexts = {}
         todo: deque[tuple[FunctionId, Context]] = deque()
         for function in sorted(self.holders):
             self._pass_on(contexts, todo, function, _FREE)
@@ -257,10 +252,11 @@ class Locks:
         for function in contexts:
             if self._may_be_free(function, contexts):
                 contexts[function].setdefault(frozenset(), _FREE)
+        return contexts
 
     def _pass_on(
         self,
-        contexts: dict[FunctionId, dict[frozenset[Hold], Context]],
+        contexts: Contexts,
         todo: deque[tuple[FunctionId, Context]],
         function: FunctionId,
         context: Context,
@@ -283,7 +279,7 @@ class Locks:
                 known[holds] = found
                 todo.append((callee, found))
 
-    def _may_be_free(self, function: FunctionId, contexts: dict[FunctionId, dict[frozenset[Hold], Context]]) -> bool:
+    def _may_be_free(self, function: FunctionId, contexts: Contexts) -> bool:
         """Whether somebody may enter the function with nothing held: a unit, code out of sight, a caller that holds nothing there."""
         program = self.graph.program
         if function in program.entered_by or function in program.openness.callable or not program.callers.get(function):
