@@ -104,6 +104,18 @@ class Program(Objects):
         """The variables of what a call is given."""
         return [actual.variable for record in self._records.get(site, ()) for actual in record.actuals]
 
+    def sites_in(self, function: FunctionId) -> list[Site]:
+        """The calls that stand in a function."""
+        return self._sites_in.get(function, [])
+
+    @cached_property
+    def _sites_in(self) -> dict[FunctionId, list[Site]]:
+        found: dict[FunctionId, dict[Site, None]] = {}
+        for record in self.state.calls:
+            if record.by is None:
+                found.setdefault(record.function, {})[record.site] = None
+        return {function: list(sites) for function, sites in found.items()}
+
     @cached_property
     def _records(self) -> dict[Site, list[CallRecord]]:
         found: dict[Site, list[CallRecord]] = {}

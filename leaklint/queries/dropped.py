@@ -15,7 +15,7 @@ from leaklint.link.actions import Action
 from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.syntax import expressions, parts, subexpressions, walk
 from leaklint.link.units import Unit
-from leaklint.link.values import ClassValue, FunctionId, Resource, Site
+from leaklint.link.values import ClassValue, FunctionId, Method, Resource, Site
 from leaklint.paths import Node
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
@@ -57,10 +57,27 @@ def dropped(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             continue
         if unit.entries and all(_only_waits(graph.program.node(entry)) for entry in unit.entries):
             continue
-        for drop in _drops(graph, spawn.record, 0):
+        for drop in _drops(graph, spawn.record, _answers(graph, unit), 0):
             if drop.record.site not in seen:
                 seen.add(drop.record.site)
                 yield _leak(graph, unit, spawn, drop)
+
+
+def _answers(graph: Graph, unit: Unit) -> frozenset[int]:
+    """What a unit signals or sends to, itself or through the methods that it hands to code out of sight."""
+    program = graph.program
+    functions = program.reached(unit.entries)
+    handed = {
+        value.function
+        for function in functions
+        for site in program.sites_in(function)
+        if not program.state.callees.get(site)
+        for variable in program.arguments(site)
+        for obj in program.holds(variable)
+        if isinstance(value := program.value(obj), Method)
+    }
+    actions = (a for function in functions | program.reached(handed) for a in program.actions_in(function))
+    return frozenset(o for a in actions if a.does in (Does.SIGNAL, Does.SEND) for o in a.subjects)
 
 
 def _only_waits(node: ir.Function) -> bool:
@@ -79,14 +96,14 @@ def _targets(stmt: ir.Bind | ir.Augment) -> tuple[ir.Expr, ...]:
     return stmt.targets if isinstance(stmt, ir.Bind) else (stmt.target,)
 
 
-def _drops(graph: Graph, record: CallRecord, depth: int) -> Iterator[Drop]:
+def _drops(graph: Graph, record: CallRecord, answers: frozenset[int], depth: int) -> Iterator[Drop]:
     """The places where the task that a call gives is let go: there, or at the callers of a wrapper that returns it."""
     if record.node is None:
         if record.by is not None and record.by.operation.does in (Does.REGISTER, Does.ARM):
             yield Drop(record, None)  # the loop calls `create_task` itself
         return
     function = record.function
-    fate = _Custody(graph, function, {}).of_call(record)
+    fate = _Custody(graph, function, {}, answers).of_call(record)
     if fate is Fate.DROPPED:
         yield Drop(record, None)
         return
@@ -96,11 +113,11 @@ def _drops(graph: Graph, record: CallRecord, depth: int) -> Iterator[Drop]:
         for call in graph.program.calls_of(function):
             if call.node is None or graph.program.state.callees.get(call.site) != {function}:
                 continue
-            here = _Custody(graph, function, _constants(graph.program.node(function), call.node)).of_call(record)
+            here = _Custody(graph, function, _constants(graph.program.node(function), call.node), answers).of_call(record)
             if here is Fate.DROPPED:
                 yield Drop(call, function)
             elif here is Fate.GIVEN:
-                yield from (Drop(drop.record, function) for drop in _drops(graph, call, depth + 1))
+                yield from (Drop(drop.record, function) for drop in _drops(graph, call, answers, depth + 1))
 
 
 def _result_is_lost(graph: Graph, function: FunctionId) -> bool:
@@ -128,11 +145,12 @@ def _constants(node: ir.Function, call: ir.Call) -> dict[str, ir.Constant]:
 
 @dataclass(frozen=True, slots=True)
 class _Custody:
-    """What one function does with a task, when some of its parameters are known."""
+    """What one function does with a task, when some of its parameters are known. `answers`: what the task signals and sends to."""
 
     graph: Graph
     function: FunctionId
     constants: Mapping[str, ir.Constant]
+    answers: frozenset[int]
 
     def of_call(self, record: CallRecord) -> Fate:
         """The fate of what a call in the function gives."""
@@ -194,7 +212,7 @@ class _Custody:
             return Fate.KEPT
         found = {Fate.DROPPED}
         reachable = self._reachable(starts)
-        if self._is_told_of_its_end(name, reachable) or any(self._runs_the_loop(one) for one in reachable):
+        if self._is_told_of_its_end(name, reachable) or any(self._runs_the_loop(one) or self._hears(one) for one in reachable):
             return Fate.KEPT
         for one in reachable:
             bound = one.stmt.targets if isinstance(one.stmt, ir.Bind | ir.Delete) else ()
@@ -214,6 +232,11 @@ class _Custody:
                     after = self._reachable([target for _, target in node.successors])
                     return any(_waits(one) for one in after)
         return False
+
+    def _hears(self, node: Node) -> bool:
+        """Whether the function waits here for what the task will tell it, its local holding the task as long."""
+        actions = (a for number in node.sites() for a in self.graph.program.at(self.function.site(number)) if not a.deferred)
+        return any(a.does in (Does.WAIT, Does.RECEIVE) and a.subjects & self.answers for a in actions)
 
     def _runs_the_loop(self, node: Node) -> bool:
         """Whether the event loop runs here, under the frame of a plain function whose local holds the task as long."""
