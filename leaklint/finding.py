@@ -18,12 +18,13 @@ class Confidence(StrEnum):
 
 
 class Growth(StrEnum):
-    """How many of the leaked thing pile up."""
+    """How many of the leaked thing pile up, the worst first. What grows ends a long-lived process; what keeps a process from ending is
+    noticed; a fixed number costs what it costs."""
 
     PER_ITERATION = "per-iteration"
     PER_CALL = "per-call"
-    ONCE = "once"
     AT_EXIT = "at-exit"
+    ONCE = "once"
 
 
 class Step(Struct, frozen=True):

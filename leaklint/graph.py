@@ -16,9 +16,10 @@ from leaklint.link.flow.state import CallRecord, LibraryCall, Load
 from leaklint.link.program import Program
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Resource, Site
-from leaklint.paths import Paths, is_endless, paths, semantics
+from leaklint.paths import Paths, paths, semantics
 from leaklint.picture import Drawing, drawn
 from leaklint.picture.near import network
+from leaklint.recurrence import Recurrence, Recurrences
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -118,15 +119,15 @@ class Graph:
 
     def growth_at(self, records: Iterable[CallRecord]) -> Growth:
         """How often the calls are made over the life of the process."""
-        worst = Growth.ONCE
-        for record in records:
-            place = self.program.place(record.function, record.site.number)
-            loops = place.loops if place is not None else ()
-            if any(isinstance(loop, ir.While) and is_endless(loop.test) for loop in loops):
-                return Growth.PER_ITERATION
-            if not self.runs_once(record.function):
-                worst = Growth.PER_CALL
-        return worst
+        return self.recurrence(records).growth
+
+    def recurrence(self, records: Iterable[CallRecord]) -> Recurrence:
+        """The same, with what brings the program to the calls again."""
+        return self.recurrences.of_places((record.function, record.site.number) for record in records)
+
+    @cached_property
+    def recurrences(self) -> Recurrences:
+        return Recurrences(self.program, self.paths, self.calls_to)
 
     def runs_once(self, function: FunctionId) -> bool:
         """Whether the program runs the function at most once: straight from a module body, in no loop on the way."""

@@ -125,6 +125,13 @@ class Gives(StrEnum):
     OBJECT = "object"  # anything; in a tuple, to fill a place
 
 
+class Per(StrEnum):
+    """What happens each time that a library calls what was registered with it."""
+
+    CONNECTION = "connection"
+    EVENT = "event"
+
+
 class Capacity(Struct, frozen=True, forbid_unknown_fields=True):
     """Where a channel's capacity (a semaphore's permits, a barrier's parties, a pool's workers) comes from: the parameter `arg`,
     or `fixed`. `unbounded` and every value below it mean no bound (queues: 0); without it 0 means a rendezvous (memory streams).
@@ -160,6 +167,7 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab")
     bytes_each  for make and copy: the bytes of one element of the result; `value` says how many there are: a number, a shape, or
               something with that many elements.
     ends_tasks  true: when it returns, every task started in it has been cancelled (asyncio.run).
+    per       for register: what the library calls `runs` for, again and again; left out: it calls it once.
     is_async  the call gives an awaitable; the operation happens when it is awaited.
     raises    the exceptions, by dotted name, that end a wait on a closed or empty channel.
     gives_up  those by which it gives up when it does not wait, or no longer (`queue.Full`).
@@ -188,6 +196,7 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab")
     copies: bool = False
     bytes_each: int | None = None
     ends_tasks: bool = False
+    per: Per | None = None
     is_async: bool = False
     raises: tuple[str, ...] = ()
     gives_up: tuple[str, ...] = ()

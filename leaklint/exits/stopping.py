@@ -10,6 +10,7 @@ from leaklint.link.flow.state import LibraryCall
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 from leaklint.paths import is_endless
+from leaklint.recurrence import Recurrence
 
 
 def stopped(graph: Graph, unit: Unit) -> str | None:
@@ -90,14 +91,14 @@ def units_only(graph: Graph, function: FunctionId) -> list[Unit]:
     return units
 
 
-def pile_up(graph: Graph, unit: Unit) -> Growth | None:
+def pile_up(graph: Graph, unit: Unit) -> Recurrence | None:
     """How many of a unit that does not end there are; None for one that lives as long as the process and does not keep it from ending."""
-    growth = graph.growth(unit.spawns)
-    if growth is not Growth.ONCE:
-        return growth
+    often = graph.recurrence(spawn.record for spawn in unit.spawns)
+    if often.growth is not Growth.ONCE:
+        return often
     if unit.daemon or (unit.kind is UnitKind.TASK and not keeps_main(graph, unit)):
         return None
-    return Growth.AT_EXIT
+    return Recurrence(Growth.AT_EXIT)
 
 
 def can_be_stopped(graph: Graph, runner: Runner) -> bool:

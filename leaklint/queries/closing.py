@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Gives, Kind
 from leaklint.exits.stopping import stopped
-from leaklint.finding import Confidence, Growth, Leak
+from leaklint.finding import Confidence, Leak
 from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
 from leaklint.link.units import Unit
@@ -67,7 +67,7 @@ def _is_over(graph: Graph, close: Action, unit: Unit) -> bool:
 
 def _leak(graph: Graph, channel: Channel, close: Action, send: Action, unit: Unit) -> Leak:
     function = close.function
-    growth = graph.growth(unit.spawns)
+    often = graph.recurrence(spawn.record for spawn in unit.spawns)
     producer = unit.name
     consumer = graph.qualname(function) or "the module"
     start = unit.spawns[0].record
@@ -81,6 +81,6 @@ def _leak(graph: Graph, channel: Channel, close: Action, send: Action, unit: Uni
     return Leak(
         graph.program.path(function.module), close.at, graph.qualname(function),
         {"channel": channel.name, "consumer": consumer, "producer": producer,
-         "growth": grows(graph, growth, "producer", source) if growth is not Growth.ONCE else ""},
-        Confidence.LIKELY, growth, trace,
+         "growth": grows(graph, often, "producer", function)},
+        Confidence.LIKELY, often.growth, trace,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Waits
 from leaklint.exits.stopping import cancelled
-from leaklint.finding import Confidence, Growth, Leak, Step
+from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Channel, Graph, Runner
 from leaklint.link.actions import Action
 from leaklint.link.capacity import UNKNOWN
@@ -172,7 +172,7 @@ def _stays(graph: Graph, channel: Channel, waiting: list[Action], variant: str) 
     runner: Runner = runners[0]
     unit = runner.unit
     home = channel.made[0]
-    growth = Growth.ONCE if graph.runs_once(home) else Growth.PER_CALL
+    often = graph.recurrences.of(home)
     name = unit.name if unit is not None else graph.qualname(action.function) or "the module"
     trace: list[Step] = [graph.step(*channel.made, f"`{channel.name}` is made here, with room for {channel.capacity}")]
     if variant == "starved":
@@ -183,12 +183,12 @@ def _stays(graph: Graph, channel: Channel, waiting: list[Action], variant: str) 
     trace += [graph.step(o.function, o.at, f"the other side does `{o.method}` here, and not as often") for o in others[:2]]
     trace.append(graph.step(action.function, action.at, f"one of them stays in `{action.method}` for ever"))
     facts = {
-        "channel": channel.name, "operation": action.method, "growth": grows(graph, growth, kind_of(unit), home),
+        "channel": channel.name, "operation": action.method, "growth": grows(graph, often, kind_of(unit), home),
         "producer" if variant == "default" else "consumer": name,
     }  # fmt: skip
     if variant == "default":
         facts["capacity"] = "nothing" if channel.capacity == 0 else str(channel.capacity)
     yield Leak(
         graph.program.path(action.function.module), action.at, graph.qualname(action.function), facts,
-        Confidence.LIKELY, growth, tuple(trace), variant,
+        Confidence.LIKELY, often.growth, tuple(trace), variant,
     )  # fmt: skip

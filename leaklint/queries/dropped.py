@@ -9,7 +9,7 @@ from enum import Enum, auto
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.exits.ways import agrees
-from leaklint.finding import Confidence, Growth, Leak, Step
+from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.flow.state import CallRecord, LibraryCall
@@ -355,7 +355,7 @@ def _is_inside(functions: tuple[ir.Function, ...], index: int, outer: int) -> bo
 
 def _leak(graph: Graph, unit: Unit, spawn: LibraryCall, drop: Drop) -> Leak:
     record, wrapper = drop.record, drop.through
-    growth = graph.growth([spawn]) if wrapper is None else Growth.ONCE if graph.runs_once(record.function) else Growth.PER_CALL
+    often = graph.recurrence([record])
     name = _runs(unit, spawn, record)
     trace: list[Step] = []
     if wrapper is not None:
@@ -366,8 +366,8 @@ def _leak(graph: Graph, unit: Unit, spawn: LibraryCall, drop: Drop) -> Leak:
     trace.append(graph.step(record.function, record.at, "the event loop itself holds tasks only weakly"))
     return Leak(
         graph.program.path(record.function.module), record.at, graph.qualname(record.function),
-        {"callee": name, "growth": grows(graph, growth, "task", record.function)},
-        Confidence.LIKELY, growth, tuple(trace),
+        {"callee": name, "growth": grows(graph, often, "task", record.function)},
+        Confidence.LIKELY, often.growth, tuple(trace),
     )  # fmt: skip
 
 

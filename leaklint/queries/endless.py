@@ -9,12 +9,13 @@ from leaklint.catalog.grammar import Kind, Waits
 from leaklint.exits import Exits, Started, Verdict, started
 from leaklint.exits.flags import Stop, exits, silent_stop, stop_step, turns
 from leaklint.exits.stopping import pile_up, units_only
-from leaklint.finding import Confidence, Growth, Leak
+from leaklint.finding import Confidence, Leak
 from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
 from leaklint.link.units import Unit
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
+from leaklint.recurrence import Recurrence
 
 
 def endless_receiver(graph: Graph, options: NoOptions) -> Iterator[Leak]:
@@ -68,17 +69,17 @@ def _judge(graph: Graph, channel: Channel, action: Action, no_exit: _NoExit) -> 
             return
         ways = []
     unit, stop = units[0], None
-    growth = pile_up(graph, unit)
-    if growth is None:
+    often = pile_up(graph, unit)
+    if often is None:
         return
     if ways:
         stop = silent_stop(graph, [flag for way in ways for flag in way.flags], unit.entries, action, channel.objects)
         if stop is None:
             return
-    yield _leak(graph, channel, action, unit, growth, stop)
+    yield _leak(graph, channel, action, unit, often, stop)
 
 
-def _leak(graph: Graph, channel: Channel, action: Action, unit: Unit, growth: Growth, stop: Stop | None) -> Leak:
+def _leak(graph: Graph, channel: Channel, action: Action, unit: Unit, often: Recurrence, stop: Stop | None) -> Leak:
     spawn = unit.spawns[0].record
     trace = [
         graph.step(*channel.made, f"`{channel.name}` is made here; nobody closes it"),
@@ -90,6 +91,6 @@ def _leak(graph: Graph, channel: Channel, action: Action, unit: Unit, growth: Gr
         trace.append(stop_step(graph, stop, "receive"))
     return Leak(
         graph.program.path(action.function.module), action.at, graph.qualname(action.function),
-        {"channel": channel.name, "unit": unit.name, "growth": grows(graph, growth, unit.kind.value, spawn.function)},
-        Confidence.LIKELY, growth, tuple(trace),
+        {"channel": channel.name, "unit": unit.name, "growth": grows(graph, often, unit.kind.value, action.function)},
+        Confidence.LIKELY, often.growth, tuple(trace),
     )  # fmt: skip

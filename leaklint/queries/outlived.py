@@ -9,7 +9,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import UnitKind, Waits
 from leaklint.exits.sentinels import data_names, endings, is_end_of_data, is_stop_flag
 from leaklint.exits.stopping import can_be_stopped
-from leaklint.finding import Confidence, Growth, Leak, Step
+from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Channel, Graph, Runner
 from leaklint.link.actions import Action
 from leaklint.link.syntax import expressions, subexpressions, walk
@@ -219,7 +219,7 @@ def _raising_call(graph: Graph, consumption: Consumption, node: Node) -> ir.Span
 
 def _leak(graph: Graph, channel: Channel, consumption: Consumption, send: Action, producer: Runner, departure: Departure) -> Leak:
     program, unit = graph.program, producer.unit
-    growth = graph.growth(unit.spawns) if unit is not None else Growth.PER_CALL
+    often = graph.recurrence([spawn.record for spawn in unit.spawns] if unit is not None else [send.call.record])
     source = unit.spawns[0].record.function if unit is not None else send.function
     name = unit.name if unit is not None else graph.qualname(send.function) or "the module"
     size = "unbuffered" if channel.capacity == 0 else f"bounded to {channel.capacity}" if (channel.capacity or 0) > 0 else "bounded"
@@ -234,6 +234,6 @@ def _leak(graph: Graph, channel: Channel, consumption: Consumption, send: Action
     trace.append(graph.step(send.function, send.at, f"the producer then waits in `{send.method}` for ever"))
     return Leak(
         program.path(where.module), departure.at, graph.qualname(where),
-        {"channel": channel.name, "producer": name, "growth": grows(graph, growth, kind_of(unit), source)},
-        Confidence.LIKELY, growth, tuple(trace), "default" if unit is not None else "caller",
+        {"channel": channel.name, "producer": name, "growth": grows(graph, often, kind_of(unit), where)},
+        Confidence.LIKELY, often.growth, tuple(trace), "default" if unit is not None else "caller",
     )  # fmt: skip

@@ -9,7 +9,7 @@ from functools import cached_property
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Waits
 from leaklint.exits.ways import agrees, bound_at, evaluated, first_reached, hands_on, holders, is_told, may_hold, names_in
-from leaklint.finding import Confidence, Growth, Leak
+from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.syntax import walk
@@ -383,7 +383,7 @@ def _taken(stmt: ir.Stmt) -> Iterator[tuple[str, ir.Expr]]:
 
 def _leak(graph: Graph, action: Action, losers: list[Unit]) -> Leak:
     program = graph.program
-    growth = Growth.ONCE if graph.runs_once(action.function) else Growth.PER_CALL
+    often = graph.recurrence([action.call.record])
     names = sorted({unit.name for unit in losers})
     made = [(unit.name, unit.made.record) for unit in losers if unit.made is not None]
     spawns = list({(record.site, name): (name, record) for name, record in made}.values())[:3]
@@ -394,6 +394,6 @@ def _leak(graph: Graph, action: Action, losers: list[Unit]) -> Leak:
     )
     return Leak(
         program.path(action.function.module), action.at, graph.qualname(action.function),
-        {"operation": action.method, "unit": ", ".join(names[:3]), "growth": grows(graph, growth, "task", action.function)},
-        Confidence.LIKELY, growth, trace, "default" if action.waits is Waits.UNTIL_FIRST else "late",
+        {"operation": action.method, "unit": ", ".join(names[:3]), "growth": grows(graph, often, "task", action.function)},
+        Confidence.LIKELY, often.growth, trace, "default" if action.waits is Waits.UNTIL_FIRST else "late",
     )  # fmt: skip

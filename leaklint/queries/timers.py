@@ -10,12 +10,13 @@ from leaklint.exits.chains import ends_by_itself, rearms
 from leaklint.exits.ways import agrees, bound_at, first_reached, holders, is_told
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
-from leaklint.link.flow.state import LibraryCall
+from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, FunctionValue, Instance, Method, Site
 from leaklint.paths import Edge, Exit, Node
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
+from leaklint.recurrence import Recurrence
 
 
 def unstopped_timer(graph: Graph, options: NoOptions) -> Iterator[Leak]:
@@ -48,16 +49,25 @@ def rearming_timer(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             continue
         at = made.record
         entry = unit.entries[0]
-        growth = Growth.PER_CALL if not graph.runs_once(_starter(graph, entry, at.function)) else Growth.AT_EXIT
+        often = _begun(graph, unit, at)
+        if often.growth is Growth.ONCE and unit.kind is UnitKind.TIMER:
+            often = Recurrence(Growth.AT_EXIT)
         trace = (
             graph.step(at.function, at.at, f"the timer that runs `{unit.name}` is armed here, and nobody can cancel it"),
             graph.step(entry, program.node(entry).at, "each time it fires it comes back to that line: no flag or count ends the chain"),
         )
         yield Leak(
             program.path(at.function.module), at.at, graph.qualname(at.function),
-            {"callee": unit.name, "growth": grows(graph, growth, "chain of timers", _starter(graph, entry, at.function))},
-            Confidence.LIKELY, growth, trace,
+            {"callee": unit.name, "growth": grows(graph, often, "chain of timers", at.function)},
+            Confidence.LIKELY, often.growth, trace,
         )  # fmt: skip
+
+
+def _begun(graph: Graph, unit: Unit, made: CallRecord) -> Recurrence:
+    """How often the timer is armed; of one whose callback arms it again, how often that is begun."""
+    if not rearms(graph, unit):
+        return graph.recurrence([made])
+    return graph.recurrences.of_chain({*unit.entries, made.function}, graph.program.reached(unit.entries))
 
 
 def _timers(graph: Graph) -> Iterator[tuple[Unit, LibraryCall]]:
@@ -72,7 +82,7 @@ def _timers(graph: Graph) -> Iterator[tuple[Unit, LibraryCall]]:
 
 def _unstopped(graph: Graph, unit: Unit, made: LibraryCall, name: str, last: Step) -> Leak:
     at, entry = made.record, unit.entries[0]
-    growth = graph.growth(unit.spawns)
+    often = _begun(graph, unit, at)
     trace = (
         graph.step(at.function, at.at, f"the timer is made here and kept as `{name}`"),
         graph.step(entry, graph.program.node(entry).at, f"when it fires it runs `{unit.name}`, whatever became of its owner"),
@@ -80,8 +90,8 @@ def _unstopped(graph: Graph, unit: Unit, made: LibraryCall, name: str, last: Ste
     )
     return Leak(
         graph.program.path(at.function.module), at.at, graph.qualname(at.function),
-        {"object": name, "callee": unit.name, "growth": grows(graph, growth, "timer", at.function)},
-        Confidence.LIKELY, growth, trace,
+        {"object": name, "callee": unit.name, "growth": grows(graph, often, "timer", at.function)},
+        Confidence.LIKELY, often.growth, trace,
     )  # fmt: skip
 
 
@@ -174,13 +184,3 @@ def _cancels_at(graph: Graph, site: Site, function: FunctionId, handle: frozense
     for callee in program.reached(program.state.callees.get(site, set())) - {function}:
         ends += program.actions_in(callee)
     return any(a.does in (Does.CANCEL, Does.JOIN) and a.subjects & handle for a in ends)
-
-
-# --- chains of timers
-
-
-def _starter(graph: Graph, entry: FunctionId, arming: FunctionId) -> FunctionId:
-    """Who starts the chain: a caller of the callback from outside the chain, or the callback itself."""
-    chain = graph.program.reached([entry])
-    outside = sorted(c for f in (entry, arming) for c in graph.program.callers.get(f, frozenset()) if c not in chain)
-    return outside[0] if outside else entry

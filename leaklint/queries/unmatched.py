@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from leaklint.catalog.grammar import Kind, Waits
 from leaklint.exits.stopping import can_be_stopped
-from leaklint.finding import Confidence, Growth, Leak, Step
+from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Channel, Graph, Runner
 from leaklint.link.actions import Action
 from leaklint.link.capacity import UNKNOWN
@@ -80,7 +80,7 @@ def _repeats(graph: Graph, action: Action) -> bool:
 
 def _leak(graph: Graph, channel: Channel, action: Action, runner: Runner, side: str) -> Leak:
     unit = runner.unit
-    growth = graph.growth(unit.spawns) if unit is not None else Growth.ONCE if graph.runs_once(action.function) else Growth.PER_CALL
+    often = graph.recurrence([spawn.record for spawn in unit.spawns] if unit is not None else [action.call.record])
     source = unit.spawns[0].record.function if unit is not None else action.function
     nobody = "nobody that runs sends to it or closes it"
     if side == "send":
@@ -94,7 +94,7 @@ def _leak(graph: Graph, channel: Channel, action: Action, runner: Runner, side: 
         graph.program.path(action.function.module), action.at, graph.qualname(action.function),
         {
             "channel": channel.name, "operation": action.method, "unit": graph.qualname(action.function) or "the module",
-            "growth": grows(graph, growth, kind_of(unit), source),
+            "growth": grows(graph, often, kind_of(unit), action.function),
         },
-        Confidence.LIKELY, growth, tuple(trace),
+        Confidence.LIKELY, often.growth, tuple(trace),
     )  # fmt: skip

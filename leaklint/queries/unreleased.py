@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
-from leaklint.finding import Confidence, Growth, Leak
+from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.sizes import whole_number
@@ -16,6 +16,8 @@ from leaklint.link.values import FunctionId
 from leaklint.paths import EXCEPTIONAL, Choices, Edge, Exit, Facts, Node
 from leaklint.queries.holding import Event, Holdable, Holding, held_edges, holdables
 from leaklint.queries.query import NoOptions
+from leaklint.queries.wording import grows
+from leaklint.recurrence import ONCE
 
 
 def unreleased(graph: Graph, options: NoOptions) -> Iterator[Leak]:
@@ -248,6 +250,8 @@ def _leak(graph: Graph, holding: Holding, function: FunctionId, take: Node, way:
     if at is None:
         return None
     name, qualname = holding.what.name, graph.qualname(function)
+    is_one_of_many = _is_permit(graph, holding) or not holding.what.objects
+    often = graph.recurrences.of(function) if is_one_of_many else ONCE
     match edge:
         case Edge.CANCEL:
             what = "a cancellation may arrive here"
@@ -262,7 +266,8 @@ def _leak(graph: Graph, holding: Holding, function: FunctionId, take: Node, way:
     )
     return Leak(
         graph.program.path(function.module), at, qualname,
-        {"object": name, "function": qualname or "the module", "growth": ""}, Confidence.LIKELY, Growth.ONCE, trace,
+        {"object": name, "function": qualname or "the module", "growth": grows(graph, often, "permit", function)},
+        Confidence.LIKELY, often.growth, trace,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Waits
 from leaklint.exits.flags import Flag, Stop, exits, silent_stop, stop_step, turns
 from leaklint.exits.stopping import pile_up, units_only
-from leaklint.finding import Confidence, Growth, Leak, Step
+from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.units import Unit
@@ -16,6 +16,7 @@ from leaklint.link.values import Resource
 from leaklint.paths import is_endless
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
+from leaklint.recurrence import Recurrence
 
 _WAITS = frozenset({Waits.UNTIL_NOTIFIED, Waits.UNTIL_SET, Waits.UNTIL_FIRST, Waits.UNTIL_READY})
 """Receives are left to LK304."""
@@ -29,12 +30,12 @@ def unwoken(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         if not _may_hang(graph, action):
             continue
         unit = next(iter(units_only(graph, action.function)), None)
-        growth = pile_up(graph, unit) if unit is not None else None
-        if unit is None or growth is None:
+        often = pile_up(graph, unit) if unit is not None else None
+        if unit is None or often is None:
             continue
         stop = silent_stop(graph, _flags(graph, action), unit.entries, action, action.subjects)
         if stop is not None or _never_ready(graph, action):
-            yield _leak(graph, action, unit, growth, stop)
+            yield _leak(graph, action, unit, often, stop)
 
 
 def _may_hang(graph: Graph, action: Action) -> bool:
@@ -79,7 +80,7 @@ def _is_done_by_somebody(graph: Graph, obj: int) -> bool:
     return isinstance(value, Resource) and any(a.does is not Does.MAKE for a in program.at(value.site))
 
 
-def _leak(graph: Graph, action: Action, unit: Unit, growth: Growth, stop: Stop | None) -> Leak:
+def _leak(graph: Graph, action: Action, unit: Unit, often: Recurrence, stop: Stop | None) -> Leak:
     program = graph.program
     name = min(program.describe(o) for o in action.subjects)
     spawn = unit.spawns[0].record
@@ -95,6 +96,6 @@ def _leak(graph: Graph, action: Action, unit: Unit, growth: Growth, stop: Stop |
         trace.append(graph.step(action.function, action.at, f"nothing that runs signals `{name}`"))
     return Leak(
         program.path(action.function.module), action.at, graph.qualname(action.function),
-        {"unit": unit.name, "operation": action.method, "object": name, "growth": grows(graph, growth, unit.kind.value, spawn.function)},
-        Confidence.LIKELY, growth, tuple(trace),
+        {"unit": unit.name, "operation": action.method, "object": name, "growth": grows(graph, often, unit.kind.value, action.function)},
+        Confidence.LIKELY, often.growth, tuple(trace),
     )  # fmt: skip

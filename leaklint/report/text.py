@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from leaklint.finding import Finding, Report
+from leaklint.finding import Finding, Growth, Report
 from leaklint.report.color import Ink, paint
 from leaklint.report.line import line_of
 
@@ -18,8 +18,8 @@ MEND = "mend: "
 
 
 def render(report: Report, lines_of: LinesOf, color: bool) -> Iterator[str]:
-    """Lines without line ends; a blank one between findings."""
-    for number, finding in enumerate(report.findings):
+    """Lines without line ends; a blank one between findings. What grows fastest comes first, then as in the report: by path and line."""
+    for number, finding in enumerate(sorted(report.findings, key=lambda finding: list(Growth).index(finding.growth))):
         if number:
             yield ""
         yield from _finding(finding, lines_of, color)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from cli.samples import CLEAN, COMMENT, LEAK, REPORT, UNREAD, Ended
 
-from leaklint.finding import Report
+from leaklint.finding import Growth, Report
 
 Over = Callable[..., Ended]
 
@@ -29,6 +29,12 @@ def test_text_is_the_line_the_trace_the_witness_and_the_mend(over: Over) -> None
     )
     assert ended.stderr == "1 leak and 1 other finding in 2 of 54 files\n"
     assert ended.code == 1
+
+
+def test_text_puts_what_grows_fastest_first(over: Over) -> None:
+    findings = tuple(replaced(line=line, growth=growth, trace=()) for line, growth in enumerate(reversed(Growth), 1))
+    printed = over(Report("1.2", 1, (*findings, replaced(line=9, growth=Growth.PER_CALL, trace=())), ()), ".").stdout
+    assert [line.split(":")[1] for line in printed.splitlines() if line.startswith("app.py")] == ["4", "3", "9", "2", "1"]
 
 
 def test_without_a_trace_the_line_itself_is_quoted(over: Over) -> None:
