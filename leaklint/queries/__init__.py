@@ -14,6 +14,7 @@ from leaklint.queries.copied import copied
 from leaklint.queries.counting import miscounted
 from leaklint.queries.dropped import dropped
 from leaklint.queries.endless import endless_receiver
+from leaklint.queries.lost import lost
 from leaklint.queries.outlived import outlived
 from leaklint.queries.pending import left_pending
 from leaklint.queries.query import NoOptions, Query
@@ -40,6 +41,7 @@ QUERIES: dict[str, Query] = {
     "unstopped-timer": _query(unstopped_timer, "callee object growth"),
     "rearming-timer": _query(rearming_timer, "callee growth"),
     "unreleased": _query(unreleased, "object function growth"),
+    "lost": _query(lost, "object function growth", stale="object function growth", erased="object function growth"),
     "copied": _query(copied, "operation object size count growth"),
 }
 

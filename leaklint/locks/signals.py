@@ -1,0 +1,89 @@
+"""Events and conditions: who waits for one, who signals it, and which shared state a signal speaks of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from leaklint import ir
+from leaklint.catalog.grammar import Does, Kind, Waits
+from leaklint.exits.flags import turns
+from leaklint.graph import Graph
+from leaklint.link.actions import Action
+from leaklint.link.values import FunctionId
+from leaklint.locks.cells import Cells, Shared
+from leaklint.paths import Node, is_endless
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A place that signals. `published`: what the function changes beside, or who calls it; empty when the signal itself is the message."""
+
+    action: Action
+    published: Cells
+
+
+class Signals:
+    """Answers for one program."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.shared = Shared(graph)
+
+    def of(self, objects: frozenset[int], function: FunctionId) -> list[Signal]:
+        """The places, elsewhere than in the function that waits, that signal the objects; a constructor does before anybody waits."""
+        program = self.graph.program
+        found = dict.fromkeys(a for o in sorted(objects) for a in program.on(o) if a.does is Does.SIGNAL and a.function in program.live)
+        own = self._only_within(function)
+        others = (a for a in found if a.function not in own and program.node(a.function).name != "__init__")
+        return [Signal(a, self._published(a, objects)) for a in others]
+
+    def _only_within(self, function: FunctionId) -> frozenset[FunctionId]:
+        """The function and what runs as a part of it alone."""
+        program = self.graph.program
+        inside = program.reached([function])
+        return frozenset(
+            f for f in inside
+            if f == function
+            or (f not in program.entered_by and f not in program.openness.callable and program.callers.get(f, frozenset()) <= inside)
+        )  # fmt: skip
+
+    def _published(self, action: Action, objects: frozenset[int]) -> Cells:
+        program = self.graph.program
+        own = {program.describe(o).rpartition(".")[2] for o in objects}
+        itself = own | {f".{name}" for name in own}
+        cells = self.shared.changed_in(action.function) - itself
+        if not cells:  # a helper that only wakes: what its callers change
+            callers = program.callers.get(action.function, frozenset())
+            cells = frozenset(c for caller in callers for c in self.shared.changed_in(caller)) - itself
+        return cells
+
+    def repeats(self, action: Action) -> bool:
+        """Whether the signal comes again and again by itself: it stands in a loop without an end."""
+        return any(
+            isinstance(turn.loop, ir.While) and is_endless(turn.loop.test)
+            for turn in turns(self.graph, action.function, action.site.number)
+        )
+
+    @cached_property
+    def waits(self) -> dict[FunctionId, list[Action]]:
+        """Function → its waits for events and conditions, and the shared ways to wait for them (`wait_for(event.wait(), 5)`)."""
+        program = self.graph.program
+        found: dict[FunctionId, list[Action]] = {}
+        for action in program.actions:
+            if action.does is not Does.WAIT or action.waits not in (Waits.UNTIL_SET, Waits.UNTIL_NOTIFIED):
+                continue
+            if action.call.record.by is None and action.function in program.live and action.subjects and self._is_signal(action):
+                found.setdefault(action.function, []).append(action)
+        return found
+
+    def _is_signal(self, action: Action) -> bool:
+        return all(self.graph.program.kind(o) in (Kind.EVENT, Kind.CONDITION) for o in action.subjects)
+
+    def acts(self, function: FunctionId, node: Node, does: Does, objects: frozenset[int]) -> Action | None:
+        """What the node itself does to one of the objects."""
+        for number in node.sites():
+            for action in self.graph.program.at(function.site(number)):
+                if action.does is does and action.subjects & objects and action.call.record.by is None:
+                    return action
+        return None
