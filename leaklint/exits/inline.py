@@ -9,6 +9,8 @@ from leaklint.paths import Node
 
 _HERE = frozenset({Does.RUN, Does.BOUND, Does.SHIELD, Does.ENTER})
 """Operations that run what they are given and wait for it."""
+_OTHER = {"enter": "exit__", "exit": "enter__"}
+"""Kind of node → how the methods are called that belong to the other end of a block."""
 
 
 class Inline:
@@ -16,7 +18,7 @@ class Inline:
     somebody iterates it: the loops over it speak for it."""
 
     def __init__(self, graph: Graph) -> None:
-        program = graph.program
+        self._program = program = graph.program
         state = program.state
         self._found: dict[tuple[FunctionId, Site], set[FunctionId]] = {}
         for record in state.calls:
@@ -41,4 +43,16 @@ class Inline:
 
     def at(self, function: FunctionId, node: Node) -> list[FunctionId]:
         """The functions that run at a node of a function."""
-        return sorted({callee for number in node.sites() for callee in self._found.get((function, function.site(number)), ())})
+        return sorted({callee for _, callees in self.by_site(function, node) for callee in callees})
+
+    def by_site(self, function: FunctionId, node: Node) -> list[tuple[int, frozenset[FunctionId]]]:
+        """The same for each call: its site, with the functions one of which runs there. Of a class that is entered and left, the method
+        that belongs to the kind of node."""
+        found: list[tuple[int, frozenset[FunctionId]]] = []
+        for number in node.sites():
+            callees = self._found.get((function, function.site(number)), set())
+            if node.kind in _OTHER:
+                callees = {c for c in callees if not self._program.node(c).name.endswith(_OTHER[node.kind])}
+            if callees:
+                found.append((number, frozenset(callees)))
+        return found

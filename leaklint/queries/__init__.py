@@ -23,6 +23,7 @@ from leaklint.queries.unmatched import Options as Side
 from leaklint.queries.unmatched import unmatched
 from leaklint.queries.unreleased import unreleased
 from leaklint.queries.unwoken import unwoken
+from leaklint.queries.withheld import withheld
 
 
 def _query(run: Callable[[Graph, Any], Iterator[Leak]], facts: str, options: type[Struct] = NoOptions, **variants: str) -> Query:
@@ -42,6 +43,7 @@ QUERIES: dict[str, Query] = {
     "rearming-timer": _query(rearming_timer, "callee growth"),
     "unreleased": _query(unreleased, "object function growth"),
     "lost": _query(lost, "object function growth", stale="object function growth", erased="object function growth"),
+    "withheld": _query(withheld, "operation object lock waker growth", **dict.fromkeys(("unit", "sometimes"), "operation object lock waker growth")),
     "copied": _query(copied, "operation object size count growth"),
 }
 

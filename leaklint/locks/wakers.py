@@ -1,0 +1,96 @@
+"""Who can end a wait: the operations at the other end, or the units whose end is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
+from leaklint.exits.waking import Waking
+from leaklint.graph import Graph
+from leaklint.link.actions import Action
+from leaklint.link.units import Unit
+
+_ENDS = frozenset({Does.SIGNAL, Does.CANCEL, Does.CLOSE})
+_SIGNALLED = frozenset({Kind.EVENT, Kind.CONDITION, Kind.FUTURE, Kind.BARRIER})
+_ALL_OF_THEM = frozenset({Waits.UNTIL_DONE})
+_HERE = frozenset({Does.SPAWN, Does.ARM, Does.SUBMIT, Does.RUN, Does.BOUND, Does.JOIN, Does.WAIT})
+"""Operations that let what they are given happen soon: its place is theirs. A registered callback comes whenever it likes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wakers:
+    """What ends a wait for `obj`: any of the `operations`, or the end of `unit`."""
+
+    obj: int
+    operations: tuple[Action, ...] = ()
+    unit: Unit | None = None
+
+
+class Wakening:
+    """Answers for one program."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._waking = Waking(graph)
+
+    def of(self, wait: Action) -> list[Wakers]:
+        """What must come about for the wait to end, in parts: it lasts as long as one of them does not. Empty when code out of sight,
+        the world outside or something that nobody knows may end it, when it does not wait, and when nothing in sight ends it."""
+        program = self.graph.program
+        if not program.blocks(wait) or not wait.subjects:
+            return []
+        units = [Wakers(obj, unit=unit) for obj in sorted(wait.subjects) for unit in self._units(wait, obj)]
+        others = [obj for obj in sorted(wait.subjects) if not self._stands_for_units(obj)]
+        signalled = [found for obj in others if (found := self._operations(wait, obj)) is not None]
+        if wait.waits in _ALL_OF_THEM or wait.does is Does.JOIN:
+            return [*units, *signalled]
+        if units and len(wait.subjects) == 1:
+            return units
+        # Of several things that may be meant, each must be hard to come by.
+        return signalled if len(signalled) == len(wait.subjects) else []
+
+    def _stands_for_units(self, obj: int) -> bool:
+        return obj in self.graph.program.handles or self.graph.program.kind(obj) in (Kind.GROUP, Kind.EXECUTOR)
+
+    def _units(self, wait: Action, obj: int) -> Iterator[Unit]:
+        """The units whose end is waited for: by their handles, or as members of a group or pool that is left."""
+        program = self.graph.program
+        ends = wait.waits in (Waits.UNTIL_DONE, Waits.UNTIL_SET) or wait.does is Does.JOIN
+        if not ends or not self._stands_for_units(obj):
+            return
+        for unit in program.units:
+            spawned = (s for s in unit.spawns if s.subject == obj and program.kind(obj) in (Kind.GROUP, Kind.EXECUTOR))
+            if (obj in unit.handle or any(True for _ in spawned)) and unit.kind not in (UnitKind.CALLBACK, UnitKind.HANDLER):
+                yield unit
+
+    def _operations(self, wait: Action, obj: int) -> Wakers | None:
+        program = self.graph.program
+        if self._waking.opened(obj) is not None:
+            return None
+        channel = self._waking.channel(obj)
+        match wait.waits:
+            case Waits.WHILE_FULL if channel is not None:
+                found = [*channel.receives, *channel.closes] if channel.bounded else []
+            case Waits.WHILE_EMPTY if channel is not None:
+                found = [*channel.sends, *channel.closes]
+            case Waits.UNTIL_DRAINED if channel is not None:
+                found = [a for o in sorted(channel.objects) for a in program.on(o) if a.does is Does.DRAIN]
+            case Waits.UNTIL_SET | Waits.UNTIL_NOTIFIED | Waits.UNTIL_DONE if program.kind(obj) in _SIGNALLED:
+                if any(a.does is Does.REGISTER and a.call.record.by is None for a in program.on(obj)) and program.kind(obj) is not Kind.FUTURE:
+                    return None
+                found = [a for a in program.on(obj) if a.does in _ENDS]
+            case _:
+                found = []
+        found = [a for a in dict.fromkeys(found) if a.function in program.live and a.site != wait.site and not self._comes_first(a)]
+        if not found or any(self._comes_at_any_time(a) for a in found):
+            return None
+        return Wakers(obj, tuple(found))
+
+    def _comes_first(self, operation: Action) -> bool:
+        """Whether it happens while the object that owns the thing is made, before anybody waits."""
+        return self.graph.program.node(operation.function).name in ("__init__", "__post_init__")
+
+    def _comes_at_any_time(self, operation: Action) -> bool:
+        by = operation.call.record.by
+        return by is not None and by.operation.does not in _HERE

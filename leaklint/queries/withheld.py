@@ -1,0 +1,243 @@
+"""LK504: a unit waits with a lock held that the one who would wake it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from leaklint import ir
+from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
+from leaklint.exits.inline import Inline
+from leaklint.finding import Confidence, Leak, Step
+from leaklint.graph import Graph
+from leaklint.link.actions import Action
+from leaklint.link.capacity import UNKNOWN
+from leaklint.link.syntax import subexpressions
+from leaklint.link.units import Unit
+from leaklint.link.values import FunctionId
+from leaklint.locks.needs import Needs, Spot, is_root
+from leaklint.locks.temp import Temp
+from leaklint.locks.wakers import Wakening, Wakers
+from leaklint.paths import FORCED, Node
+from leaklint.queries.query import NoOptions
+from leaklint.queries.wording import grows
+
+
+def withheld(graph: Graph, options: NoOptions) -> Iterator[Leak]:
+    """A wait without a bound in a place where a lock is held, when everybody who could end it must get that lock first."""
+    search = _Search(graph)
+    for action in graph.program.actions:
+        leak = search.judge(action) if _is_candidate(graph, action) else None
+        if leak is not None:
+            yield leak
+
+
+def _is_candidate(graph: Graph, action: Action) -> bool:
+    return action.waits is not None and not action.deferred and action.function in graph.program.live and action.call.record.by is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """Why those who could end a wait do not come to it. `variant` of the message; `waker`: who needs the lock; `steps` show where."""
+
+    variant: str
+    waker: str
+    steps: tuple[Step, ...]
+
+
+class _Search:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.locks = Temp(graph)
+        self.wakening = Wakening(graph)
+        self._needs: dict[int, Needs] = {}
+
+    @cached_property
+    def _inline(self) -> Inline:
+        return Inline(self.graph)
+
+    @cached_property
+    def _takers(self) -> dict[int, set[FunctionId]]:
+        found: dict[int, set[FunctionId]] = {}
+        for action in self.graph.program.actions:
+            if action.does is Does.ACQUIRE:
+                for obj in action.subjects:
+                    found.setdefault(self.locks.lock_of(obj), set()).add(action.function)
+        return found
+
+    def needs(self, lock: int) -> Needs:
+        found = self._needs.get(lock)
+        if found is None:
+            takers = self._takers.get(lock, set())
+            found = self._needs[lock] = Needs(self.graph, self._inline, lambda f, n: lock in self.locks.takes(f, n), takers)
+        return found
+
+    def judge(self, wait: Action) -> Leak | None:
+        graph = self.graph
+        nodes = [n for n in graph.paths(wait.function).of(wait.site.number) if _is_at(wait, n)]
+        for node in nodes:
+            held = self.locks.held(wait.function, node)
+            released = {self.locks.lock_of(o) for o in wait.subjects}
+            held = {lock: steps for lock, steps in held.items() if lock not in released}
+            parts = self.wakening.of(wait) if held else []
+            for part in parts:
+                if _never_waits(graph, wait, part.obj):
+                    continue
+                for lock, steps in sorted(held.items()):
+                    need = self._need(lock, wait, part)
+                    if need is not None:
+                        return self._leak(wait, lock, steps, part, need)
+        return None
+
+    def _need(self, lock: int, wait: Action, part: Wakers) -> _Need | None:
+        needs = self.needs(lock)
+        if part.unit is not None:
+            return self._of_unit(needs, wait, part.unit)
+        places = [(a.function, node) for a in part.operations for node in self.graph.paths(a.function).of(a.site.number) if _is_at(a, node)]
+        if not places or not _may_be_others(self.graph, wait.function, {f for f, _ in places}):
+            return None
+        return self._always(needs, part, places) or self._sometimes(needs, wait, part, places)
+
+    def _of_unit(self, needs: Needs, wait: Action, unit: Unit) -> _Need | None:
+        """The unit that is waited for takes the lock on some way: it can be there when the wait begins."""
+        graph, program = self.graph, self.graph.program
+        if unit.kind is UnitKind.TASK and any(a.does is Does.CANCEL and a.function in program.live for o in unit.handle for a in program.on(o)):
+            return None
+        if not _may_be_others(graph, wait.function, set(unit.entries)):
+            return None
+        for entry in unit.entries:
+            route = needs.route(entry)
+            if route:
+                started = unit.spawns[0].record
+                return _Need(
+                    "unit", unit.name,
+                    (graph.step(started.function, started.at, f"`{unit.name}` starts here"), *self._route_steps(needs, route)),
+                )  # fmt: skip
+        return None
+
+    def _always(self, needs: Needs, part: Wakers, places: list[Spot]) -> _Need | None:
+        found = needs.approach(places)
+        if found.again or not found.guards:
+            return None
+        if found.roots and not (all(_is_one(self.graph, r) for r in found.roots) and needs.approach(places, heeding=False).again):
+            return None
+        operation = part.operations[0]
+        guard = min(found.guards, key=lambda s: (s[0] != operation.function, s[0], _line(s[1])))
+        who = self.graph.qualname(operation.function) or "the module"
+        steps = (
+            *self._guard_steps(needs, guard),
+            self.graph.step(operation.function, operation.at, f"and only then comes to `{operation.method}`, which would end the wait"),
+        )
+        return _Need("default", who, steps)
+
+    def _sometimes(self, needs: Needs, wait: Action, part: Wakers, places: list[Spot]) -> _Need | None:
+        """The only one who could end the wait may come to the lock before that."""
+        roots = {r for f, _ in places for r in self.graph.program.roots(f)}
+        if len(roots) != 1 or not _is_one(self.graph, next(iter(roots))):
+            return None
+        route = needs.met(places, self.graph.program.reached(roots))
+        if not route:
+            return None
+        operation = part.operations[0]
+        who = self.graph.qualname(operation.function) or "the module"
+        first = self.graph.step(operation.function, operation.at, f"`{who}` alone does `{operation.method}`, which would end the wait")
+        return _Need("sometimes", who, (first, *self._route_steps(needs, route)))
+
+    # --- for people
+
+    def _guard_steps(self, needs: Needs, guard: Spot) -> tuple[Step, ...]:
+        function, node = guard
+        if needs.takes(function, node):
+            return self._route_steps(needs, (guard,))
+        inside = [c for _, callees in self._inline.by_site(function, node) for c in callees if needs.surely(c)]
+        return self._route_steps(needs, (guard, *(needs.route(inside[0]) if inside else ())))
+
+    def _route_steps(self, needs: Needs, route: tuple[Spot, ...]) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        for (function, node), following in zip(route, [*route[1:], None], strict=True):
+            at = getattr(node.stmt, "at", None) or self.graph.program.node(function).at
+            if following is None:
+                steps.append(self.graph.step(function, at, f"`{self.graph.qualname(function)}` waits for the lock here"))
+            else:
+                steps.append(self.graph.step(function, at, f"it calls `{self.graph.qualname(following[0])}`"))
+        return tuple(steps)
+
+    def _leak(self, wait: Action, lock: int, held: tuple[Step, ...], part: Wakers, need: _Need) -> Leak:
+        graph, program = self.graph, self.graph.program
+        name, what = program.describe(lock), program.describe(part.obj)
+        method = "with" if wait.method.startswith("__") else wait.method
+        growth = graph.growth_at([wait.call.record])
+        steps = (*held, graph.step(wait.function, wait.at, f"it waits here for `{what}` with `{name}` held"), *need.steps)
+        return Leak(
+            program.path(wait.function.module), wait.at, graph.qualname(wait.function),
+            {
+                "operation": method, "object": what, "lock": name, "waker": need.waker,
+                "growth": grows(graph, growth, "waiting caller", wait.function),
+            },
+            Confidence.LIKELY, growth, steps, need.variant,
+        )  # fmt: skip
+
+
+def _line(node: Node) -> int:
+    at = getattr(node.stmt, "at", None)
+    return at.line if at is not None else 0
+
+
+def _is_at(action: Action, node: Node) -> bool:
+    """Whether a node does the operation: what happens at the end of a block stands at both its ends."""
+    if node.kind not in ("enter", "exit") or not action.method.startswith("__"):
+        return node.kind != "exit"
+    return (node.kind == "exit") is action.method.endswith("exit__")
+
+
+def _is_one(graph: Graph, root: FunctionId) -> bool:
+    """Whether a single unit starts in a function: one for each object, where it is a method."""
+    program = graph.program
+    if root in program.openness.callable:
+        return False
+    units = program.entered_by.get(root, ())
+    if not units:
+        return root.index == 0
+    return len(units) == 1 and not _is_many(graph, units[0])
+
+
+def _is_many(graph: Graph, unit: Unit) -> bool:
+    if unit.made is None:
+        return True
+    record = unit.made.record
+    place = graph.program.place(record.function, record.site.number)
+    return place is None or bool(place.loops) or place.in_comprehension
+
+
+def _may_be_others(graph: Graph, waiting: FunctionId, wakers: set[FunctionId]) -> bool:
+    """Whether somebody other than the one who waits comes to the wakers' functions."""
+    own = graph.program.roots(waiting)
+    others = {r for f in wakers for r in graph.program.roots(f)}
+    return bool(others) and not (own == others and len(own) == 1 and _is_one(graph, next(iter(own))))
+
+
+def _never_waits(graph: Graph, wait: Action, obj: int) -> bool:
+    """Whether the program makes sure before that it does not have to wait: it looks whether there is something, or room."""
+    program = graph.program
+    if wait.waits not in (Waits.WHILE_EMPTY, Waits.WHILE_FULL):
+        return False
+    tests = [n for n in graph.paths(wait.function).nodes if n.kind == "test"]
+    looks = (a for n in tests for number in n.sites() for a in program.at(wait.function.site(number)))
+    if any(a.does is Does.OBSERVE and obj in a.subjects for a in looks):
+        return True
+    return wait.waits is Waits.WHILE_FULL and not _may_fill(graph, obj)
+
+
+def _may_fill(graph: Graph, obj: int) -> bool:
+    """Whether there may be more sends than the channel holds."""
+    channel = next((c for c in graph.channels if obj in c.objects), None)
+    if channel is None or channel.capacity is None:
+        return False
+    if channel.capacity in (0, UNKNOWN) or len(channel.sends) > channel.capacity:
+        return True
+    for send in channel.sends:
+        place = graph.program.place(send.function, send.site.number)
+        if place is None or place.loops or place.in_comprehension or not graph.runs_once(send.function):
+            return True
+    return False
