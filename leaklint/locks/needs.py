@@ -12,6 +12,7 @@ from leaklint.exits.inline import Inline
 from leaklint.graph import Graph
 from leaklint.link.syntax import subexpressions
 from leaklint.link.values import FunctionId
+from leaklint.locks.dispatch import Dispatch, Selves
 from leaklint.paths import FORCED, Exit, Node
 
 Spot = tuple[FunctionId, Node]
@@ -40,6 +41,7 @@ class Needs:
 
     def __init__(self, graph: Graph, inline: Inline, takes: Callable[[FunctionId, Node], bool], takers: Iterable[FunctionId]) -> None:
         self.graph = graph
+        self.dispatch = Dispatch(graph)
         self.inline = inline
         self.takes = takes
         self.takers = frozenset(takers)
@@ -87,8 +89,8 @@ class Needs:
 
     # --- the way to a place
 
-    def approach(self, places: Iterable[Spot], *, heeding: bool = True) -> Approach:
-        """The ways to the places, backwards from each. Without `heeding` the lock, all ways."""
+    def approach(self, places: Iterable[Spot], within: frozenset[FunctionId], *, heeding: bool = True) -> Approach:
+        """The ways to the places, backwards from each, in these functions. Without `heeding` the lock, all ways."""
         goals, leading = self._aims(places)
         roots: set[FunctionId] = set()
         guards: dict[tuple[FunctionId, int], Spot] = {}
@@ -102,7 +104,7 @@ class Needs:
                 entered.add(function)
                 if is_root(self.graph, function):
                     roots.add(function)
-                todo += self._calls(function)
+                todo += ((f, n) for f, n in self._calls(function) if f in within)
             for before in self._before(function).get(id(node), ()):
                 key = (function, id(before))
                 if key in seen:
@@ -131,35 +133,42 @@ class Needs:
             if (function, id(node)) in seen:
                 continue
             seen.add((function, id(node)))
-            if node.exit_kind in _ENDS:
-                above = ((f, n) for f, n in self._calls(function) if f in within and not (function in self.graph.program.entered_by))
-                todo += [(f, target) for f, n in above for target in _onward(n)]
+            if node.exit_kind in _ENDS and function not in self.graph.program.entered_by:
+                todo += [(f, target) for f, n in self._calls(function) if f in within for target in _onward(n)]
             if self.takes(function, node):
                 return ((function, node),)
-            callees = {c for _, group in self._called(function, node) for c in group}
-            for callee in sorted(callees & self._concerned - leading):
-                if route := self.route(callee):
+            for callee, selves in self._callees(function, self.dispatch.at_start(function), node):
+                if callee not in leading and (route := self.route(callee, selves)):
                     return ((function, node), *route)
-            if not callees & leading:
+            if not any(callees & leading for _, callees in self._called(function, node)):
                 todo += [(function, target) for target in _onward(node)]
         return ()
 
-    def route(self, function: FunctionId) -> tuple[Spot, ...]:
-        """The shortest chain of calls from a function to a node that waits for the lock; empty when there is none."""
-        chains: list[tuple[FunctionId, tuple[Spot, ...]]] = [(function, ())]
-        seen = {function}
+    def route(self, function: FunctionId, selves: Selves) -> tuple[Spot, ...]:
+        """The shortest chain of calls from a function, on an object of these classes, to a node that waits for the lock; empty when there
+        is none."""
+        chains: list[tuple[FunctionId, Selves, tuple[Spot, ...]]] = [(function, selves, ())]
+        seen = {(function, selves)}
         while chains:
-            one, chain = chains.pop(0)
+            one, here, chain = chains.pop(0)
             if one not in self._concerned:
                 continue
             for node in self.graph.paths(one).nodes:
                 if self.takes(one, node):
                     return (*chain, (one, node))
-                callees = {c for _, group in self._called(one, node) for c in group}
-                for callee in sorted(callees & self._concerned - seen):
-                    seen.add(callee)
-                    chains.append((callee, (*chain, (one, node))))
+                for following in self._callees(one, here, node):
+                    if following not in seen:
+                        seen.add(following)
+                        chains.append((*following, (*chain, (one, node))))
         return ()
+
+    def _callees(self, function: FunctionId, selves: Selves, node: Node) -> Iterator[tuple[FunctionId, Selves]]:
+        """What may wait for the lock and runs at a node, each with the classes of its object."""
+        for number, callees in self._called(function, node):
+            for callee in sorted(callees & self._concerned):
+                classes = self.dispatch.onward(function, selves, node, number, callee)
+                if classes is None or classes:
+                    yield callee, classes
 
     def _aims(self, places: Iterable[Spot]) -> tuple[dict[tuple[FunctionId, int], Spot], frozenset[FunctionId]]:
         """The places by function and node, and the functions that lead to them."""

@@ -97,7 +97,11 @@ class _Search:
         places = [(a.function, node) for a in part.operations for node in self.graph.paths(a.function).of(a.site.number) if _is_at(a, node)]
         if not places or not _may_be_others(self.graph, wait.function, {f for f, _ in places}):
             return None
-        return self._always(needs, part, places) or self._sometimes(needs, wait, part, places)
+        roots = sorted({r for f, _ in places for r in self.graph.program.roots(f)} & self.graph.program.live)
+        found = [self._of_root(needs, root, part, places) for root in roots]
+        left = [need for need in found if need is not None]
+        others = [need for need in left if need.variant != "default"]
+        return (others or left)[0] if left and len(left) == len(found) and len(others) <= 1 else None
 
     def _of_unit(self, needs: Needs, wait: Action, unit: Unit) -> _Need | None:
         """The unit that is waited for takes the lock on some way: it can be there when the wait begins."""
@@ -107,7 +111,7 @@ class _Search:
         if not _may_be_others(graph, wait.function, set(unit.entries)):
             return None
         for entry in unit.entries:
-            route = needs.route(entry)
+            route = needs.route(entry, needs.dispatch.at_start(entry, unit.handle))
             if route:
                 started = unit.spawns[0].record
                 return _Need(
@@ -116,13 +120,20 @@ class _Search:
                 )  # fmt: skip
         return None
 
-    def _always(self, needs: Needs, part: Wakers, places: list[Spot]) -> _Need | None:
-        found = needs.approach(places)
+    def _of_root(self, needs: Needs, root: FunctionId, part: Wakers, places: list[Spot]) -> _Need | None:
+        """Why what starts in one function does not come to the operations that would end the wait."""
+        within = self.graph.program.reached([root])
+        here = [(f, n) for f, n in places if f in within]
+        return self._always(needs, root, within, part, here) or self._sometimes(needs, root, within, part, here)
+
+    def _always(self, needs: Needs, root: FunctionId, within: frozenset[FunctionId], part: Wakers, places: list[Spot]) -> _Need | None:
+        """Every way to the operations passes the lock. A unit that comes to them again and again may be past what it did at its start."""
+        found = needs.approach(places, within)
         if found.again or not found.guards:
             return None
-        if found.roots and not (all(_is_one(self.graph, r) for r in found.roots) and needs.approach(places, heeding=False).again):
+        if found.roots and not (_is_one(self.graph, root) and needs.approach(places, within, heeding=False).again):
             return None
-        operation = part.operations[0]
+        operation = next(a for a in part.operations if a.function == places[0][0])
         guard = min(found.guards, key=lambda s: (s[0] != operation.function, s[0], _line(s[1])))
         who = self.graph.qualname(operation.function) or "the module"
         steps = (
@@ -131,15 +142,12 @@ class _Search:
         )
         return _Need("default", who, steps)
 
-    def _sometimes(self, needs: Needs, wait: Action, part: Wakers, places: list[Spot]) -> _Need | None:
-        """The only one who could end the wait may come to the lock before that."""
-        roots = {r for f, _ in places for r in self.graph.program.roots(f)}
-        if len(roots) != 1 or not _is_one(self.graph, next(iter(roots))):
-            return None
-        route = needs.met(places, self.graph.program.reached(roots))
+    def _sometimes(self, needs: Needs, root: FunctionId, within: frozenset[FunctionId], part: Wakers, places: list[Spot]) -> _Need | None:
+        """The only unit that comes to the operations may come to the lock before that."""
+        route = needs.met(places, within) if _is_one(self.graph, root) else ()
         if not route:
             return None
-        operation = part.operations[0]
+        operation = next(a for a in part.operations if a.function == places[0][0])
         who = self.graph.qualname(operation.function) or "the module"
         first = self.graph.step(operation.function, operation.at, f"`{who}` alone does `{operation.method}`, which would end the wait")
         return _Need("sometimes", who, (first, *self._route_steps(needs, route)))
@@ -151,7 +159,7 @@ class _Search:
         if needs.takes(function, node):
             return self._route_steps(needs, (guard,))
         inside = [c for _, callees in self._inline.by_site(function, node) for c in callees if needs.surely(c)]
-        return self._route_steps(needs, (guard, *(needs.route(inside[0]) if inside else ())))
+        return self._route_steps(needs, (guard, *(needs.route(inside[0], None) if inside else ())))
 
     def _route_steps(self, needs: Needs, route: tuple[Spot, ...]) -> tuple[Step, ...]:
         steps: list[Step] = []
