@@ -1,5 +1,5 @@
-"""Which classes the object of a method may have, along a chain of calls: a method of a base class, called on one subclass, calls the methods of
-that subclass and not those of its sisters."""
+"""Which classes the object of a method may have, along a chain of calls: a method of a base class, called on an object of one subclass,
+calls the methods of that class and not those of its sisters."""
 
 from __future__ import annotations
 

@@ -224,7 +224,7 @@ def _onward(node: Node) -> list[Node]:
     return [target for edge, target in node.successors if edge not in FORCED]
 
 
-def __gives_way(node: Node) -> bool:
+def _gives_way(node: Node) -> bool:
     return any(isinstance(part, ir.Yield) for one in node.parts for part in subexpressions(one))
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
 from leaklint.exits.waking import Waking
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
+from leaklint.link.syntax import expressions, subexpressions
 from leaklint.link.units import Unit
+from leaklint.link.values import FunctionId
+from leaklint.locks.needs import is_root
 
 _ENDS = frozenset({Does.SIGNAL, Does.CANCEL, Does.CLOSE})
 _SIGNALLED = frozenset({Kind.EVENT, Kind.CONDITION, Kind.FUTURE, Kind.BARRIER})
@@ -20,11 +24,13 @@ _HERE = frozenset({Does.SPAWN, Does.ARM, Does.SUBMIT, Does.RUN, Does.BOUND, Does
 
 @dataclass(frozen=True, slots=True)
 class Wakers:
-    """What ends a wait for `obj`: any of the `operations`, or the end of `unit`."""
+    """What ends a wait for `obj`: any of the `operations`, or the end of `unit`. `again`: one such operation does not last, others must
+    follow: what was sent is taken, an event is cleared."""
 
     obj: int
     operations: tuple[Action, ...] = ()
     unit: Unit | None = None
+    again: bool = False
 
 
 class Wakening:
@@ -37,8 +43,7 @@ class Wakening:
     def of(self, wait: Action) -> list[Wakers]:
         """What must come about for the wait to end, in parts: it lasts as long as one of them does not. Empty when code out of sight,
         the world outside or something that nobody knows may end it, when it does not wait, and when nothing in sight ends it."""
-        program = self.graph.program
-        if not program.blocks(wait) or not wait.subjects:
+        if not self.graph.program.blocks(wait) or not wait.subjects or self._is_bounded_outside(wait.function, frozenset()):
             return []
         units = [Wakers(obj, unit=unit) for obj in sorted(wait.subjects) for unit in self._units(wait, obj)]
         others = [obj for obj in sorted(wait.subjects) if not self._stands_for_units(obj)]
@@ -77,7 +82,10 @@ class Wakening:
             case Waits.UNTIL_DRAINED if channel is not None:
                 found = [a for o in sorted(channel.objects) for a in program.on(o) if a.does is Does.DRAIN]
             case Waits.UNTIL_SET | Waits.UNTIL_NOTIFIED | Waits.UNTIL_DONE if program.kind(obj) in _SIGNALLED:
-                if any(a.does is Does.REGISTER and a.call.record.by is None for a in program.on(obj)) and program.kind(obj) is not Kind.FUTURE:
+                if (
+                    any(a.does is Does.REGISTER and a.call.record.by is None for a in program.on(obj))
+                    and program.kind(obj) is not Kind.FUTURE
+                ):
                     return None
                 found = [a for a in program.on(obj) if a.does in _ENDS]
             case _:
@@ -85,7 +93,12 @@ class Wakening:
         found = [a for a in dict.fromkeys(found) if a.function in program.live and a.site != wait.site and not self._comes_first(a)]
         if not found or any(self._comes_at_any_time(a) for a in found):
             return None
-        return Wakers(obj, tuple(found))
+        return Wakers(obj, tuple(found), again=self._comes_to_nothing(obj))
+
+    def _comes_to_nothing(self, obj: int) -> bool:
+        program = self.graph.program
+        lasts = program.kind(obj) in (Kind.EVENT, Kind.FUTURE) and not any(a.does is Does.CLEAR for a in program.on(obj))
+        return not lasts
 
     def _comes_first(self, operation: Action) -> bool:
         """Whether it happens while the object that owns the thing is made, before anybody waits."""
@@ -94,3 +107,40 @@ class Wakening:
     def _comes_at_any_time(self, operation: Action) -> bool:
         by = operation.call.record.by
         return by is not None and by.operation.does not in _HERE
+
+    def _is_bounded_outside(self, function: FunctionId, around: frozenset[FunctionId]) -> bool:
+        """Whether every way to the function leads through a block or a call that ends after some time."""
+        program = self.graph.program
+        callers = program.callers.get(function, frozenset())
+        if function in around or is_root(self.graph, function):
+            return False
+        return all(
+            self._is_bounded_at(caller, number) or self._is_bounded_outside(caller, around | {function})
+            for caller in callers
+            for number in self.graph.calls_to(caller, function)
+        )
+
+    def _is_bounded_at(self, caller: FunctionId, number: int) -> bool:
+        program = self.graph.program
+        if any(a.bounded for a in program.at(caller.site(number))):
+            return True
+        place = program.place(caller, number)
+        if place is None:
+            return False
+        return self._is_argument_of_bound(caller, place.stmt, number) or any(
+            self._is_scope(caller, e.stmt) for e in place.around if isinstance(e.stmt, ir.With) and e.block == "body"
+        )
+
+    def _is_argument_of_bound(self, function: FunctionId, stmt: ir.Stmt, number: int) -> bool:
+        """Whether the coroutine that a call makes is given to one that does not wait for ever (`wait_for(self._read(), 5)`)."""
+        for part in (p for e in expressions(stmt) for p in subexpressions(e)):
+            if isinstance(part, ir.Call) and any(a.bounded for a in self.graph.program.at(function.site(part.site))):
+                given = (p for argument in part.arguments for p in subexpressions(argument.value))
+                if any(isinstance(p, ir.Call) and p.site == number for p in given):
+                    return True
+        return False
+
+    def _is_scope(self, function: FunctionId, stmt: ir.With) -> bool:
+        program = self.graph.program
+        subjects = (o for item in stmt.items for a in program.at(function.site(item.site)) for o in a.subjects)
+        return any(program.kind(o) is Kind.SCOPE for o in subjects)

@@ -43,7 +43,12 @@ QUERIES: dict[str, Query] = {
     "rearming-timer": _query(rearming_timer, "callee growth"),
     "unreleased": _query(unreleased, "object function growth"),
     "lost": _query(lost, "object function growth", stale="object function growth", erased="object function growth"),
-    "withheld": _query(withheld, "operation object lock waker growth", **dict.fromkeys(("unit", "sometimes"), "operation object lock waker growth")),
+    "withheld": _query(
+        withheld,
+        "operation object lock waker growth",
+        unit="operation object lock waker growth",
+        sometimes="operation object lock waker growth",
+    ),
     "copied": _query(copied, "operation object size count growth"),
 }
 

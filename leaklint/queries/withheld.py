@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from leaklint import ir
-from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
+from leaklint.catalog.grammar import Does, UnitKind, Waits
 from leaklint.exits.inline import Inline
 from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.capacity import UNKNOWN
-from leaklint.link.syntax import subexpressions
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
-from leaklint.locks.needs import Needs, Spot, is_root
-from leaklint.locks.temp import Temp
+from leaklint.locks import Hold, Locks, Take
+from leaklint.locks.needs import Needs, Spot
 from leaklint.locks.wakers import Wakening, Wakers
-from leaklint.paths import FORCED, Node
+from leaklint.paths import Node
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
 
@@ -46,55 +44,91 @@ class _Need:
     steps: tuple[Step, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A lock that is held at a wait, with the way on which it came to be held."""
+
+    lock: int
+    way: tuple[Step, ...]
+
+
 class _Search:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.locks = Temp(graph)
+        self.locks = Locks(graph)
+        self.inline = Inline(graph)
         self.wakening = Wakening(graph)
         self._needs: dict[int, Needs] = {}
 
-    @cached_property
-    def _inline(self) -> Inline:
-        return Inline(self.graph)
+    def judge(self, wait: Action) -> Leak | None:
+        nodes = [n for n in self.graph.paths(wait.function).of(wait.site.number) if is_at(wait, n)]
+        held = [one for node in nodes for one in self._held(wait, node)]
+        for part in self.wakening.of(wait) if held else ():
+            if never_waits(self.graph, wait, part.obj):
+                continue
+            for one in held:
+                need = self._need(one.lock, wait, part)
+                if need is not None:
+                    return self._leak(wait, one, part, need)
+        return None
 
-    @cached_property
-    def _takers(self) -> dict[int, set[FunctionId]]:
-        found: dict[int, set[FunctionId]] = {}
-        for action in self.graph.program.actions:
-            if action.does is Does.ACQUIRE:
-                for obj in action.subjects:
-                    found.setdefault(self.locks.lock_of(obj), set()).add(action.function)
-        return found
+    def _held(self, wait: Action, node: Node) -> Iterator[_Held]:
+        """The locks that are held where an operation waits, by its function or by callers; not the one that it gives back itself."""
+        given_back = self.locks.identity.locks(wait.subjects)
+        holds = self.locks.held(wait.function, node)
+        ways: list[tuple[Hold, tuple[Step, ...]]] = [(hold, (hold.taken,)) for hold in holds]
+        ways += [(hold, context.way) for context in self.locks.entered_with(wait.function) for hold in context.holds]
+        for hold, way in sorted(ways, key=lambda w: (len(w[1]), w[0].taken.path, w[0].taken.at.line)):
+            if len(hold.locks) == 1 and not hold.locks & given_back:
+                yield _Held(min(hold.locks), way)
 
     def needs(self, lock: int) -> Needs:
         found = self._needs.get(lock)
         if found is None:
-            takers = self._takers.get(lock, set())
-            found = self._needs[lock] = Needs(self.graph, self._inline, lambda f, n: lock in self.locks.takes(f, n), takers)
+            found = self._needs[lock] = Needs(self.graph, self.inline, self._takes(lock), self._takers.get(lock, frozenset()))
         return found
 
-    def judge(self, wait: Action) -> Leak | None:
-        graph = self.graph
-        nodes = [n for n in graph.paths(wait.function).of(wait.site.number) if _is_at(wait, n)]
-        for node in nodes:
-            held = self.locks.held(wait.function, node)
-            released = {self.locks.lock_of(o) for o in wait.subjects}
-            held = {lock: steps for lock, steps in held.items() if lock not in released}
-            parts = self.wakening.of(wait) if held else []
-            for part in parts:
-                if _never_waits(graph, wait, part.obj):
-                    continue
-                for lock, steps in sorted(held.items()):
-                    need = self._need(lock, wait, part)
-                    if need is not None:
-                        return self._leak(wait, lock, steps, part, need)
-        return None
+    def _takes(self, lock: int) -> Callable[[FunctionId, Node], bool]:
+        def takes(function: FunctionId, node: Node) -> bool:
+            return function in self._takers.get(lock, frozenset()) and lock in self._waited_for(function).get(id(node), frozenset())
+
+        return takes
+
+    def _waited_for(self, function: FunctionId) -> dict[int, frozenset[int]]:
+        """id of a node → the locks that it waits for itself."""
+        found = self._taken.get(function)
+        if found is None:
+            events = self.locks.events
+            found = self._taken[function] = {
+                id(node): frozenset(
+                    lock
+                    for event in events.at(function, node)
+                    if isinstance(event, Take) and event.blocks and len(event.hold.locks) == 1
+                    for lock in event.hold.locks
+                )
+                for node in self.graph.paths(function).nodes
+            }
+        return found
+
+    @cached_property
+    def _taken(self) -> dict[FunctionId, dict[int, frozenset[int]]]:
+        return {}
+
+    @cached_property
+    def _takers(self) -> dict[int, frozenset[FunctionId]]:
+        """Lock → the functions that take it themselves."""
+        found: dict[int, set[FunctionId]] = {}
+        for action in self.graph.program.actions:
+            if action.does is Does.ACQUIRE and action.function in self.graph.program.live:
+                for lock in self.locks.identity.locks(action.subjects):
+                    found.setdefault(lock, set()).add(action.function)
+        return {lock: frozenset(functions) for lock, functions in found.items()}
 
     def _need(self, lock: int, wait: Action, part: Wakers) -> _Need | None:
         needs = self.needs(lock)
         if part.unit is not None:
             return self._of_unit(needs, wait, part.unit)
-        places = [(a.function, node) for a in part.operations for node in self.graph.paths(a.function).of(a.site.number) if _is_at(a, node)]
+        places = [(a.function, node) for a in part.operations for node in self.graph.paths(a.function).of(a.site.number) if is_at(a, node)]
         if not places or not _may_be_others(self.graph, wait.function, {f for f, _ in places}):
             return None
         roots = sorted({r for f, _ in places for r in self.graph.program.roots(f)} & self.graph.program.live)
@@ -106,7 +140,9 @@ class _Search:
     def _of_unit(self, needs: Needs, wait: Action, unit: Unit) -> _Need | None:
         """The unit that is waited for takes the lock on some way: it can be there when the wait begins."""
         graph, program = self.graph, self.graph.program
-        if unit.kind is UnitKind.TASK and any(a.does is Does.CANCEL and a.function in program.live for o in unit.handle for a in program.on(o)):
+        if unit.kind is UnitKind.TASK and any(
+            a.does is Does.CANCEL and a.function in program.live for o in unit.handle for a in program.on(o)
+        ):
             return None
         if not _may_be_others(graph, wait.function, set(unit.entries)):
             return None
@@ -131,7 +167,7 @@ class _Search:
         found = needs.approach(places, within)
         if found.again or not found.guards:
             return None
-        if found.roots and not (_is_one(self.graph, root) and needs.approach(places, within, heeding=False).again):
+        if found.roots and not (part.again and _is_one(self.graph, root) and needs.approach(places, within, heeding=False).again):
             return None
         operation = next(a for a in part.operations if a.function == places[0][0])
         guard = min(found.guards, key=lambda s: (s[0] != operation.function, s[0], _line(s[1])))
@@ -144,7 +180,7 @@ class _Search:
 
     def _sometimes(self, needs: Needs, root: FunctionId, within: frozenset[FunctionId], part: Wakers, places: list[Spot]) -> _Need | None:
         """The only unit that comes to the operations may come to the lock before that."""
-        route = needs.met(places, within) if _is_one(self.graph, root) else ()
+        route = needs.met(places, within) if part.again and _is_one(self.graph, root) else ()
         if not route:
             return None
         operation = next(a for a in part.operations if a.function == places[0][0])
@@ -158,7 +194,7 @@ class _Search:
         function, node = guard
         if needs.takes(function, node):
             return self._route_steps(needs, (guard,))
-        inside = [c for _, callees in self._inline.by_site(function, node) for c in callees if needs.surely(c)]
+        inside = [c for _, callees in self.inline.by_site(function, node) for c in callees if needs.surely(c)]
         return self._route_steps(needs, (guard, *(needs.route(inside[0], None) if inside else ())))
 
     def _route_steps(self, needs: Needs, route: tuple[Spot, ...]) -> tuple[Step, ...]:
@@ -171,12 +207,12 @@ class _Search:
                 steps.append(self.graph.step(function, at, f"it calls `{self.graph.qualname(following[0])}`"))
         return tuple(steps)
 
-    def _leak(self, wait: Action, lock: int, held: tuple[Step, ...], part: Wakers, need: _Need) -> Leak:
+    def _leak(self, wait: Action, held: _Held, part: Wakers, need: _Need) -> Leak:
         graph, program = self.graph, self.graph.program
-        name, what = program.describe(lock), program.describe(part.obj)
+        name, what = program.describe(held.lock), part.unit.name if part.unit is not None else program.describe(part.obj)
         method = "with" if wait.method.startswith("__") else wait.method
         growth = graph.growth_at([wait.call.record])
-        steps = (*held, graph.step(wait.function, wait.at, f"it waits here for `{what}` with `{name}` held"), *need.steps)
+        steps = (*held.way, graph.step(wait.function, wait.at, f"it waits here for `{what}` with `{name}` held"), *need.steps)
         return Leak(
             program.path(wait.function.module), wait.at, graph.qualname(wait.function),
             {
@@ -192,7 +228,7 @@ def _line(node: Node) -> int:
     return at.line if at is not None else 0
 
 
-def _is_at(action: Action, node: Node) -> bool:
+def is_at(action: Action, node: Node) -> bool:
     """Whether a node does the operation: what happens at the end of a block stands at both its ends."""
     if node.kind not in ("enter", "exit") or not action.method.startswith("__"):
         return node.kind != "exit"
@@ -225,7 +261,7 @@ def _may_be_others(graph: Graph, waiting: FunctionId, wakers: set[FunctionId]) -
     return bool(others) and not (own == others and len(own) == 1 and _is_one(graph, next(iter(own))))
 
 
-def _never_waits(graph: Graph, wait: Action, obj: int) -> bool:
+def never_waits(graph: Graph, wait: Action, obj: int) -> bool:
     """Whether the program makes sure before that it does not have to wait: it looks whether there is something, or room."""
     program = graph.program
     if wait.waits not in (Waits.WHILE_EMPTY, Waits.WHILE_FULL):
