@@ -15,7 +15,7 @@ from leaklint.link.capacity import capacity
 from leaklint.link.flow.state import CallRecord, LibraryCall, Load
 from leaklint.link.program import Program
 from leaklint.link.units import Unit
-from leaklint.link.values import FunctionId, Resource, Site
+from leaklint.link.values import Coroutine, FunctionId, Resource, Site
 from leaklint.paths import Paths, paths, semantics
 from leaklint.picture import Drawing, drawn
 from leaklint.picture.near import network
@@ -146,11 +146,17 @@ class Graph:
         return self._calls_once(caller, function) and self._once(caller, seen | {function})
 
     def _calls_once(self, caller: FunctionId, callee: FunctionId) -> bool:
-        sites = self.calls_to(caller, callee)
+        sites = [number for number in self.calls_to(caller, callee) if not self._runs_what_is_made_elsewhere(caller, number, callee)]
         if len(sites) != 1:
             return False
         place = self.program.place(caller, sites[0])
         return place is not None and not place.loops and not place.in_comprehension
+
+    def _runs_what_is_made_elsewhere(self, caller: FunctionId, number: int, callee: FunctionId) -> bool:
+        """Whether a call only runs coroutines that other calls of the same function make: in `run(main())` there is one call of `main`."""
+        values = [self.program.value(o) for a in self.program.at(caller.site(number)) for o in a.call.entries]
+        runs = [v for v in values if isinstance(v, Coroutine) and v.function == callee]
+        return bool(runs) and all(v.site != caller.site(number) and v.site.number in self.calls_to(caller, callee) for v in runs)
 
     def calls_to(self, caller: FunctionId, callee: FunctionId) -> list[int]:
         """The site numbers at which the caller runs the callee."""

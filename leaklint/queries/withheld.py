@@ -79,8 +79,9 @@ class _Search:
         ways: list[tuple[Hold, tuple[Step, ...]]] = [(hold, (hold.taken,)) for hold in holds]
         ways += [(hold, context.way) for context in self.locks.entered_with(wait.function) for hold in context.holds]
         for hold, way in sorted(ways, key=lambda w: (len(w[1]), w[0].taken.path, w[0].taken.at.line)):
-            if len(hold.locks) == 1 and not hold.locks & given_back:
-                yield _Held(min(hold.locks), way)
+            lock = min(hold.locks)
+            if len(hold.locks) == 1 and lock not in given_back and (hold.term is not None or self.locks.identity.is_single(lock)):
+                yield _Held(lock, way)
 
     def needs(self, lock: int) -> Needs:
         found = self._needs.get(lock)
@@ -211,15 +212,15 @@ class _Search:
         graph, program = self.graph, self.graph.program
         name, what = program.describe(held.lock), part.unit.name if part.unit is not None else program.describe(part.obj)
         method = "with" if wait.method.startswith("__") else wait.method
-        growth = graph.growth_at([wait.call.record])
+        often = graph.recurrence([wait.call.record])
         steps = (*held.way, graph.step(wait.function, wait.at, f"it waits here for `{what}` with `{name}` held"), *need.steps)
         return Leak(
             program.path(wait.function.module), wait.at, graph.qualname(wait.function),
             {
                 "operation": method, "object": what, "lock": name, "waker": need.waker,
-                "growth": grows(graph, growth, "waiting caller", wait.function),
+                "growth": grows(graph, often, "waiting caller", wait.function),
             },
-            Confidence.LIKELY, growth, steps, need.variant,
+            Confidence.LIKELY, often.growth, steps, need.variant,
         )  # fmt: skip
 
 
