@@ -42,7 +42,9 @@ QUERIES: dict[str, Query] = {
     "unstopped-timer": _query(unstopped_timer, "callee object growth"),
     "rearming-timer": _query(rearming_timer, "callee growth"),
     "unreleased": _query(unreleased, "object function growth"),
-    "lost": _query(lost, "object function growth", stale="object function growth", erased="object function growth"),
+    "lost": _query(
+        lost, "object function growth", stale="object function growth", erased="object function growth", unpassed="object function growth"
+    ),
     "withheld": _query(
         withheld,
         "operation object lock waker growth",
