@@ -239,6 +239,15 @@ RESERVED = frozenset(
 """The keys of a type table that are not methods."""
 
 
+class Callbacks(Struct, frozen=True, forbid_unknown_fields=True):
+    """The methods of a library class that a subclass overrides and that the library calls: `first` once before all others, `again` for each
+    event, `last` when it is done with the instance."""
+
+    first: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
+
+
 class Models(Struct, frozen=True):
     """All model files together. `aliases`: dotted name → the name under which it is described. The table
     `inert` has two lists, `functions` and `modules`."""
@@ -252,6 +261,8 @@ class Models(Struct, frozen=True):
     """Functions and methods, by dotted or bare builtin name, that keep nothing of what they are given and end soon (`len`, `print`)."""
     inert_modules: frozenset[str]
     """Modules of which that is true as a whole, unless a function or type of theirs is described."""
+    callbacks: dict[str, Callbacks] = {}
+    """By the dotted name of the class, of classes that no table of `types` describes."""
 
 
 class Family(StrEnum):

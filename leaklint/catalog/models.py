@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from leaklint.catalog.complaint import Place, closest, expected
-from leaklint.catalog.grammar import RESERVED, Capacity, Does, Gives, Kind, Models, Operation, TypeModel, UnitKind
+from leaklint.catalog.grammar import RESERVED, Callbacks, Capacity, Does, Gives, Kind, Models, Operation, TypeModel, UnitKind
 from leaklint.errors import LeaklintError
 
 Table = Mapping[str, object]
@@ -18,6 +18,7 @@ Value = TypeVar("Value")
 
 _OPERATION_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(Operation))
 _CAPACITY_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(Capacity))
+_CALLBACK_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(Callbacks))
 _GIVES = frozenset(Gives)
 _PLAIN_KINDS = frozenset({Kind.VALUE, Kind.STACK})
 _STARTS = frozenset({Does.SPAWN, Does.SUBMIT, Does.ARM, Does.REGISTER, Does.RUN})
@@ -33,6 +34,7 @@ class ModelTables:
     aliases: dict[str, tuple[str, str]] = field(default_factory=dict)
     inert: frozenset[str] = frozenset()
     inert_modules: frozenset[str] = frozenset()
+    callbacks: dict[str, Callbacks] = field(default_factory=dict)
 
     @staticmethod
     def of(document: Mapping[str, object], file: str) -> ModelTables:
@@ -41,6 +43,7 @@ class ModelTables:
         functions: dict[str, tuple[str, Table]] = {}
         aliases: dict[str, tuple[str, str]] = {}
         inert: dict[str, frozenset[str]] = {}
+        callbacks: dict[str, Callbacks] = {}
         for name, table in document.items():
             place = Place(file, name)
             if not isinstance(table, Mapping):
@@ -50,13 +53,15 @@ class ModelTables:
             elif name == "inert":
                 place.known_keys(table, _INERT_KEYS)
                 inert = {key: frozenset(_strings(place.at(key), names)) for key, names in table.items()}
+            elif name == "callbacks":
+                callbacks.update((cls, _callbacks(place.at(cls), methods)) for cls, methods in table.items())
             elif "does" in table:
                 functions[name] = (file, table)
             elif "is" in table or "like" in table:
                 types[name] = (file, table)
             else:
                 raise place.error("a type needs `is` or `like`, a function needs `does`; this table has none of them")
-        return ModelTables(types, functions, aliases, inert.get("functions", frozenset()), inert.get("modules", frozenset()))
+        return ModelTables(types, functions, aliases, inert.get("functions", frozenset()), inert.get("modules", frozenset()), callbacks)
 
     def extended(self, later: ModelTables) -> ModelTables:
         """Both, where a name described twice is described by the later one."""
@@ -67,6 +72,7 @@ class ModelTables:
             aliases=_without(self.aliases, replaced) | later.aliases,
             inert=(self.inert - replaced) | later.inert,
             inert_modules=self.inert_modules | later.inert_modules,
+            callbacks=self.callbacks | later.callbacks,
         )
 
 
@@ -97,6 +103,7 @@ def build_models(tables: ModelTables) -> Models:
         modules=frozenset(name.partition(".")[0] for name in concurrent if "." in name),
         inert=tables.inert,
         inert_modules=tables.inert_modules,
+        callbacks=tables.callbacks,
     )
 
 
@@ -255,6 +262,12 @@ def _check_capacity_keys(place: Place, table: Table) -> None:
 
 def _plain(parameters: Iterable[str]) -> tuple[str, ...]:
     return tuple(name.lstrip("*") for name in parameters)
+
+
+def _callbacks(place: Place, methods: object) -> Callbacks:
+    if isinstance(methods, Mapping):
+        place.known_keys(methods, _CALLBACK_KEYS)
+    return place.convert(methods, Callbacks)
 
 
 def _string(place: Place, value: object) -> str:

@@ -185,6 +185,10 @@ class _Decision:
         """Whether a base outside the project may call the method by its name."""
         outside = [base for base in self.state.names.lineage(cls)[1] if base not in _TRANSPARENT_BASES]
         for base in outside:
+            if (described := self.state.models.callbacks.get(base)) is not None:
+                if name in (*described.first, *described.again, *described.last):
+                    return True
+                continue
             model = self.state.models.types.get(base)
             if model is None or (name in model.methods and name != model.entry):
                 return True

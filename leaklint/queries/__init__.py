@@ -39,7 +39,13 @@ QUERIES: dict[str, Query] = {
     "unwoken": _query(unwoken, "unit operation object growth"),
     "left-pending": _query(left_pending, "operation unit growth", late="operation unit growth"),
     "endless-receiver": _query(endless_receiver, "unit channel growth"),
-    "unstopped-timer": _query(unstopped_timer, "callee object growth"),
+    "unstopped-timer": _query(
+        unstopped_timer,
+        "callee object growth",
+        forgotten="callee object growth",
+        overwritten="callee object growth",
+        resolved="callee object growth",
+    ),
     "rearming-timer": _query(rearming_timer, "callee growth"),
     "unreleased": _query(unreleased, "object function growth"),
     "lost": _query(

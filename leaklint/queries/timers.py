@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind
@@ -13,14 +14,17 @@ from leaklint.graph import Graph
 from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, FunctionValue, Instance, Method, Site
+from leaklint.obligations.armed import Armed, Kept
 from leaklint.paths import Edge, Exit, Node
+from leaklint.queries.again import Again
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
 from leaklint.recurrence import Recurrence
 
 
 def unstopped_timer(graph: Graph, options: NoOptions) -> Iterator[Leak]:
-    """A timer kept for later by an owner that never cancels it; a timer of one function that cancels it on some ways out only."""
+    """A timer that nobody cancels when its owner, or what it watches over, is done: kept for later and never cancelled; cancelled on some
+    ways out of its function only; forgotten when its owner ends or arms another; of no more use once its future is done."""
     program = graph.program
     for unit, made in _timers(graph):
         if unit.daemon or not unit.entries or any(program.opened(obj) is not None for obj in unit.handle):
@@ -30,11 +34,15 @@ def unstopped_timer(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         if kept and not cancels and _holds_something(graph, made) and not ends_by_itself(graph, unit):
             name = program.describe(kept[0])
             last = graph.step(made.record.function, made.record.at, f"nothing in the program cancels `{name}`")
-            yield _unstopped(graph, unit, made, name, last)
+            yield _unstopped(graph, unit, made, name, (_kept(graph, made, name), last))
         elif not kept and cancels and (exit_ := _way_past(graph, unit, made)) is not None:
             name = min(_names(graph, made.record.function, made.record.site.number), default=program.describe(min(unit.handle)))
             last = graph.step(made.record.function, exit_, f"this way out of the function does not cancel `{name}`")
-            yield _unstopped(graph, unit, made, name, last)
+            yield _unstopped(graph, unit, made, name, (_kept(graph, made, name), last))
+        elif not kept and not cancels and (future := _outlived(graph, unit, made)) is not None:
+            name = program.describe(future.obj)
+            yield _unstopped(graph, unit, made, name, (future.step,), "resolved")
+    yield from _forgotten(graph)
 
 
 def rearming_timer(graph: Graph, options: NoOptions) -> Iterator[Leak]:
@@ -80,19 +88,118 @@ def _timers(graph: Graph) -> Iterator[tuple[Unit, LibraryCall]]:
             yield unit, unit.made
 
 
-def _unstopped(graph: Graph, unit: Unit, made: LibraryCall, name: str, last: Step) -> Leak:
+def _kept(graph: Graph, made: LibraryCall, name: str) -> Step:
+    return graph.step(made.record.function, made.record.at, f"the timer is made here and kept as `{name}`")
+
+
+def _unstopped(graph: Graph, unit: Unit, made: LibraryCall, name: str, steps: tuple[Step, ...], variant: str = "default") -> Leak:
     at, entry = made.record, unit.entries[0]
     often = _begun(graph, unit, at)
-    trace = (
-        graph.step(at.function, at.at, f"the timer is made here and kept as `{name}`"),
-        graph.step(entry, graph.program.node(entry).at, f"when it fires it runs `{unit.name}`, whatever became of its owner"),
-        last,
-    )
+    fires = graph.step(entry, graph.program.node(entry).at, f"when it fires it runs `{unit.name}`, whatever became of its owner")
     return Leak(
         graph.program.path(at.function.module), at.at, graph.qualname(at.function),
         {"object": name, "callee": unit.name, "growth": grows(graph, often, "timer", at.function)},
-        Confidence.LIKELY, often.growth, trace,
+        Confidence.LIKELY, often.growth, (steps[0], fires, *steps[1:]), variant,
     )  # fmt: skip
+
+
+# --- what its owner forgets
+
+
+def _forgotten(graph: Graph) -> Iterator[Leak]:
+    """The timers that the methods of their owner cancel, but not where it ends, or not before they are armed again."""
+    armed, told = Armed(graph), set[tuple[tuple[int, int], int]]()
+    for kept in armed.kept():
+        unit = min(kept.units, key=lambda unit: _place(graph, unit))
+        made = unit.made
+        assert made is not None
+        key = (made.record.function.source, made.record.site.number)
+        if key in told or not kept.cancels or not _holds_something(graph, made):
+            continue
+        if (teardown := _forgetful_teardown(graph, armed, kept)) is not None:
+            told.add(key)
+            name = graph.qualname(teardown)
+            last = graph.step(teardown, graph.program.node(teardown).at, f"`{name}` ends its owner and does not cancel `{kept.name}`")
+            where = min(kept.cancels, key=lambda action: (graph.program.path(action.function.module), action.at.line))
+            cancelled = graph.step(
+                where.function, where.at, f"`{graph.qualname(where.function)}` cancels it, but only while its owner is in use"
+            )
+            yield _unstopped(graph, unit, made, kept.name, (_kept(graph, made, kept.name), cancelled, last), "forgotten")
+        elif (method := _arms_over(graph, armed, kept)) is not None:
+            told.add(key)
+            last = graph.step(method, graph.program.node(method).at, "this comes to that line again while the timer is armed")
+            yield _unstopped(graph, unit, made, kept.name, (_kept(graph, made, kept.name), last), "overwritten")
+
+
+def _place(graph: Graph, unit: Unit) -> tuple[str, int, int]:
+    assert unit.made is not None
+    at = unit.made.record
+    return graph.program.path(at.function.module), at.at.line, at.at.column
+
+
+def _forgetful_teardown(graph: Graph, armed: Armed, kept: Kept) -> FunctionId | None:
+    """The method that ends the owner, where none of those that do cancels the timer, and nobody is offered another way to do so."""
+    program = graph.program
+    teardowns = armed.teardowns(kept)
+    if not teardowns or any(program.reached([t]) & kept.cancelling for t in teardowns):
+        return None
+    arming, own = armed.ways_to_arm(kept), {entry for unit in kept.units for entry in unit.entries}
+    if not armed.ways_to_cancel(kept) <= {f for f in armed.ways_to_cancel(kept) if f in arming or f in own or armed.is_event(kept, f)}:
+        return None
+    if any(rearms(graph, unit) and _is_told_by_flag(graph, armed.methods(kept), unit, teardowns) for unit in kept.units):
+        return None
+    return teardowns[0]
+
+
+def _is_told_by_flag(graph: Graph, own: frozenset[FunctionId], unit: Unit, teardowns: list[FunctionId]) -> bool:
+    """Whether the callback reads an attribute that a teardown sets: the chain then ends by itself. `own`: the methods of the owner."""
+    inside, ending = graph.program.reached(unit.entries) & own, graph.program.reached(teardowns) & own
+    state = graph.program.state
+    written = {load.name for load in state.loads if load.value is not None and load.function in ending and load.constant is not None}
+    return any(load.value is None and load.name in written and load.function in inside for load in state.loads)
+
+
+def _arms_over(graph: Graph, armed: Armed, kept: Kept) -> FunctionId | None:
+    """The method that arms the timer while an earlier one is armed: one that a library calls for each event, or that leads to itself."""
+    arming = armed.arming(kept)
+    chains = {f for unit in kept.units for f in graph.program.reached(unit.entries)}
+    again = Again(graph, kept, arming)
+    for method in sorted(armed.ways_to_arm(kept) - chains):
+        if armed.is_event(kept, method) and again.from_the_start(method):
+            return method
+    return next((method for method in sorted(arming - chains) if again.on_its_own(method)), None)
+
+
+# --- what it watches over
+
+
+@dataclass(frozen=True, slots=True)
+class _Future:
+    obj: int
+    step: Step
+
+
+def _outlived(graph: Graph, unit: Unit, made: LibraryCall) -> _Future | None:
+    """The future that a timer of some length gives up waiting for, and that others may set long before: from then on the timer only keeps
+    alive what its callback refers to."""
+    program = graph.program
+    delay = made.given.get("delay") or made.given.get("when") or made.given.get("interval")
+    if delay is None or isinstance(delay, ir.Constant):
+        return None
+    for entry in unit.entries:
+        if made.record.function in program.reached([entry]):
+            continue
+        actions = program.actions_in(entry)
+        asked = frozenset(o for a in actions if a.does is Does.OBSERVE for o in a.subjects if program.kind(o) is Kind.FUTURE)
+        for action in actions:
+            future = min(action.subjects & asked, default=None) if action.does in (Does.SIGNAL, Does.CANCEL) else None
+            if future is not None:
+                at = made.record
+                step = graph.step(
+                    at.function, at.at, f"nobody keeps this timer, so nobody cancels it once `{program.describe(future)}` is done"
+                )
+                return _Future(future, step)
+    return None
 
 
 # --- what a timer keeps alive

@@ -182,6 +182,7 @@ def function(**operation: object) -> dict[str, object]:
         ({"acme": "channel"}, 'acme: a table, such as { does = "spawn", … }, must stand here'),
         ({"aliases": {"acme.Q": "queue.Quee"}}, "aliases: acme.Q: no model describes 'queue.Quee'; did you mean 'queue.Queue'?"),
         ({"inert": {"function": ["acme.f"]}}, "inert: function: unknown key; did you mean 'functions'?"),
+        ({"callbacks": {"acme.Wire": {"lost": ["gone"]}}}, "callbacks: acme.Wire: lost: unknown key; did you mean 'last'?"),
         ({"inert": {"functions": "acme.f"}}, "inert: functions: expected `array`, got `str`"),
     ],
 )
@@ -253,4 +254,4 @@ def test_no_shipped_table_hides_another() -> None:
 
 
 def names_of(document: dict[str, dict[str, object]]) -> list[str]:
-    return [name for name in document if name not in ("aliases", "inert")] + list(document.get("aliases", ()))
+    return [name for name in document if name not in ("aliases", "inert", "callbacks")] + list(document.get("aliases", ()))

@@ -89,6 +89,13 @@ def test_inert(name: str) -> None:
     locate(name)
 
 
+@pytest.mark.parametrize("name", sorted(MODELS.callbacks))
+def test_callbacks(name: str) -> None:
+    cls, callbacks = locate(name), MODELS.callbacks[name]
+    for method in (*callbacks.first, *callbacks.again, *callbacks.last):
+        assert callable(getattr(cls, method))
+
+
 def exceptions() -> Iterator[str]:
     for operation in (*MODELS.functions.values(), *(operation for model in MODELS.types.values() for operation in model.methods.values())):
         yield from operation.raises

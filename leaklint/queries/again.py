@@ -1,0 +1,158 @@
+"""Ways on which a timer that is still armed is armed again, and nothing cancels it before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from leaklint import ir
+from leaklint.catalog.grammar import Does, UnitKind
+from leaklint.exits.ways import agrees, first_reached
+from leaklint.graph import Graph
+from leaklint.link.syntax import subexpressions
+from leaklint.link.values import FunctionId
+from leaklint.obligations.armed import Kept
+from leaklint.paths import EXCEPTIONAL, Edge, Node
+
+_FARTHEST = 4
+"""Calls between a method and the line that arms the timer, followed at most."""
+_ENDS = frozenset({Does.CANCEL, Does.JOIN})
+
+
+class Again:
+    """Answers for the timers that one attribute holds. `arming` are the functions that arm them."""
+
+    def __init__(self, graph: Graph, kept: Kept, arming: frozenset[FunctionId]) -> None:
+        self.graph = graph
+        self.program = graph.program
+        self.kept = kept
+        self.arming = arming
+        self._known: dict[FunctionId, bool] = {}
+
+    def from_the_start(self, function: FunctionId) -> bool:
+        """Whether a function, begun with the timer armed, comes to the line that arms it without passing one that cancels it."""
+        return self._reaches(function, 0)
+
+    def on_its_own(self, function: FunctionId) -> bool:
+        """Whether what a function does after the line that arms the timer, in tasks that it starts too, leads to that line again."""
+        starts = [target for node in self.graph.paths(function).nodes if self._arms(function, node) for _, target in node.successors]
+        seen, todo = set[FunctionId](), [callee for node in self._onward(function, starts) for callee in self._begins(function, node)]
+        while todo:
+            one = todo.pop()
+            if one == function:
+                return self.from_the_start(function)
+            if one not in seen and one not in self.kept.cancelling:
+                seen.add(one)
+                todo += [callee for node in self.graph.paths(one).nodes for callee in self._begins(one, node)]
+        return False
+
+    def in_turns(self, function: FunctionId, loop: ir.While | ir.For) -> bool:
+        """Whether a turn of a loop in the function arms the timer, and the next one does so again with nothing to cancel the first."""
+        inside = {id(node) for node in self.graph.paths(function).nodes if self._is_in(node, loop)}
+        arms = [node for node in self.graph.paths(function).nodes if id(node) in inside and self._leads(function, node, 0)]
+        starts = [target for node in arms for edge, target in node.successors if edge not in EXCEPTIONAL]
+        found = first_reached(
+            starts,
+            lambda node: any(node is one for one in arms),
+            lambda node: id(node) not in inside or self._cancels(function, node),
+            lambda node, edge: self._follows(node, edge),
+        )
+        return found is not None
+
+    def _is_in(self, node: Node, loop: ir.While | ir.For) -> bool:
+        at = getattr(node.stmt, "at", None)
+        return at is not None and (loop.at.line, loop.at.column) <= (at.line, at.column) and at.end_line <= loop.at.end_line
+
+    # --- one function
+
+    def _reaches(self, function: FunctionId, depth: int) -> bool:
+        if depth > _FARTHEST:
+            return False
+        if function not in self._known:
+            self._known[function] = False  # on a way round it is no nearer
+            goal = first_reached(
+                [self.graph.paths(function).entry],
+                lambda node: self._leads(function, node, depth),
+                lambda node: self._cancels(function, node),
+                self._follows,
+            )
+            self._known[function] = goal is not None
+        return self._known[function]
+
+    def _leads(self, function: FunctionId, node: Node, depth: int) -> bool:
+        """Whether a node arms the timer, or calls what comes to such a line. What stands under a test of another attribute is in order: it
+        may be true just when the timer is not armed."""
+        if self._cancels(function, node):
+            return False
+        if self._arms(function, node):
+            return not self._is_guarded(function, node)
+        callees = [c for number in node.sites() for c in self.program.state.callees.get(function.site(number), ())]
+        callees = [c for c in callees if not self.program.node(c).is_async or self._is_awaited(function, c)]
+        return any(self._reaches(c, depth + 1) for c in callees) and not self._is_guarded(function, node)
+
+    def _is_awaited(self, function: FunctionId, callee: FunctionId) -> bool:
+        return callee in self.program.calls.get(function, ())
+
+    def _arms(self, function: FunctionId, node: Node) -> bool:
+        if function not in self.arming:
+            return False
+        made = {spawn.record.site for unit in self.kept.units for spawn in unit.spawns}
+        return any(function.site(number) in made for number in node.sites())
+
+    def _is_guarded(self, function: FunctionId, node: Node) -> bool:
+        for number in node.sites():
+            place = self.program.place(function, number)
+            tests = (e.stmt.test for e in (place.around if place is not None else ()) if isinstance(e.stmt, ir.Branch))
+            if any(isinstance(part, ir.Attribute) for test in tests if self._truth(test) is None for part in subexpressions(test)):
+                return True
+        return False
+
+    def _cancels(self, function: FunctionId, node: Node) -> bool:
+        for number in node.sites():
+            site = function.site(number)
+            found = list(self.program.at(site))
+            for callee in self.program.reached(self.program.state.callees.get(site, ())) - {function}:
+                found += self.program.actions_in(callee)
+            if any(a.does in _ENDS and a.subjects & self.kept.handles for a in found):
+                return True
+        return False
+
+    # --- what follows
+
+    def _follows(self, node: Node, edge: Edge) -> bool:
+        return edge not in EXCEPTIONAL and agrees(node, edge, self._truth)
+
+    def _truth(self, test: ir.Expr) -> bool | None:
+        """What a test of the attribute gives while it holds an armed timer."""
+        name = self.kept.place.name
+        match test:
+            case ir.Attribute(name=read) if read == name:
+                return True
+            case ir.Comparison(left=ir.Attribute(name=read), operators=("is" | "is not" as operator,), rights=(ir.Constant(kind="none"),)):
+                return operator == "is not" if read == name else None
+            case ir.Call(function=ir.Attribute(base=ir.Attribute(name=read), name="is_alive")) if read == name:
+                return True
+            case ir.Call(function=ir.Attribute(base=ir.Attribute(name=read), name="cancelled")) if read == name:
+                return False
+            case _:
+                return None
+
+    def _onward(self, function: FunctionId, starts: Iterable[Node]) -> list[Node]:
+        found: dict[int, Node] = {}
+        todo = list(starts)
+        while todo:
+            node = todo.pop()
+            if id(node) not in found and not self._cancels(function, node):
+                found[id(node)] = node
+                todo += [target for edge, target in node.successors if self._follows(node, edge)]
+        return list(found.values())
+
+    def _begins(self, function: FunctionId, node: Node) -> list[FunctionId]:
+        """What a node calls, and what it starts in a task."""
+        found: list[FunctionId] = []
+        for number in node.sites():
+            site = function.site(number)
+            found += self.program.state.callees.get(site, ())
+            for action in self.program.at(site):
+                if action.does is Does.SPAWN and action.call.operation.kind is UnitKind.TASK:
+                    found += self.program.entries(action.call)
+        return found
