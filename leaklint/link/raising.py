@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does
+from leaklint.catalog.grammar import Does, Kind, Waits
 from leaklint.link.capacity import capacity
 from leaklint.link.syntax import blocks, expressions, subexpressions
 from leaklint.link.values import ClassId, FunctionId
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ANY = "?"
 _QUIET = frozenset(Does) - {Does.RUN, Does.BOUND, Does.JOIN, Does.SHIELD, Does.SUBMIT, Does.WAIT, Does.ENTER}
 """Operations that raise nothing but what their model names; the others also pass on what they run or wait for."""
+_FAR = frozenset({Kind.CONNECTION, Kind.SERVER, Kind.SUBPROCESS})
 _PLAIN = frozenset({*dir(str), *dir(list), *dir(dict), *dir(set)}) - {
     "index", "rindex", "remove", "pop", "popitem", "encode", "format", "format_map", "copy", "get", "update", "clear", "__init__"
 }  # fmt: skip
@@ -85,11 +86,19 @@ class Raising:
             operation = action.call.operation
             stays = (action.waits is not None and not action.bounded) or self._always_has_room(action)
             found |= {name.rpartition(".")[2] for name in (operation.raises if stays else operation.raises + operation.gives_up)}
+            if self._is_at_the_mercy(action):
+                found.add("OSError")
             if action.does not in _QUIET:
                 found |= {n for entry in program.entries(action.call) for n in self._known.get(entry, frozenset())}
         if not callees and not actions and not program.is_inert(site) and not program.makes_plainly(site) and not _is_plain(call):
             found.add(ANY)
         return frozenset(found)
+
+    def _is_at_the_mercy(self, action: Action) -> bool:
+        """Whether an operation on a connection or a process needs the other end, or makes such a thing: it fails when that does."""
+        if action.does is Does.MAKE:
+            return action.call.operation.is_async
+        return action.waits is Waits.UNTIL_READY and any(self.program.kind(o) in _FAR for o in action.subjects)
 
     def _always_has_room(self, action: Action) -> bool:
         """Whether it sends to channels without a bound: they are never full."""

@@ -42,9 +42,9 @@ class Choices:
                 for edge, target in node.successors:
                     match edge:
                         case Edge.TRUE if known is not False:
-                            yield edge, target, self._assume(facts, test, True)
+                            yield edge, target, self.assume(facts, test, True)
                         case Edge.FALSE if known is not True:
-                            yield edge, target, self._assume(facts, test, False)
+                            yield edge, target, self.assume(facts, test, False)
                         case Edge.TRUE | Edge.FALSE:
                             pass
                         case _:
@@ -58,7 +58,7 @@ class Choices:
         """The facts where a take has been successful: `got = lock.acquire(…)` has given a true value."""
         match node.stmt:
             case ir.Bind(targets=(ir.Name() as name,)):
-                return self._assume(facts, name, True)
+                return self.assume(facts, name, True)
             case _:
                 return facts
 
@@ -68,9 +68,9 @@ class Choices:
                 facts = _forget(facts, targets)
                 if isinstance(value, ir.Constant) and len(targets) == 1 and isinstance(targets[0], ir.Name | ir.Attribute):
                     if value == _NONE:
-                        return self._assume(facts, ir.Comparison(targets[0], ("is",), (_NONE,)), True)
+                        return self.assume(facts, ir.Comparison(targets[0], ("is",), (_NONE,)), True)
                     if value.kind == "bool":
-                        return self._assume(facts, targets[0], value.text == "True")
+                        return self.assume(facts, targets[0], value.text == "True")
                 return facts
             case ir.Augment(target=target):
                 return _forget(facts, (target,))
@@ -105,13 +105,14 @@ class Choices:
                     return not sign if (atom.left, True) in facts else None
                 return False if (ir.Comparison(atom, ("is",), (_NONE,)), True) in facts else None
 
-    def _assume(self, facts: Facts, test: ir.Expr, holds: bool) -> Facts:
+    def assume(self, facts: Facts, test: ir.Expr, holds: bool) -> Facts:
+        """The facts where a condition is known to hold, or not."""
         match test:
             case ir.Operation(operator="not", operands=(one,)):
-                return self._assume(facts, one, not holds)
+                return self.assume(facts, one, not holds)
             case ir.Operation(operator="and" | "or" as operator, operands=operands) if holds == (operator == "and"):
                 for one in operands:
-                    facts = self._assume(facts, one, holds)
+                    facts = self.assume(facts, one, holds)
                 return facts
             case _:
                 atom, sign = _atom(test)

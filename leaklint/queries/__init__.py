@@ -9,12 +9,15 @@ from msgspec import Struct
 
 from leaklint.finding import Leak
 from leaklint.graph import Graph
+from leaklint.obligations.leaving import FACTS
 from leaklint.queries.closing import closed_by_receiver
 from leaklint.queries.copied import copied
 from leaklint.queries.counting import miscounted
 from leaklint.queries.dropped import dropped
 from leaklint.queries.endless import endless_receiver
 from leaklint.queries.lost import lost
+from leaklint.queries.must_release import Options as Owed
+from leaklint.queries.must_release import must_release
 from leaklint.queries.outlived import outlived
 from leaklint.queries.pending import left_pending
 from leaklint.queries.query import NoOptions, Query
@@ -57,6 +60,7 @@ QUERIES: dict[str, Query] = {
         unit="operation object lock waker growth",
         sometimes="operation object lock waker growth",
     ),
+    "must-release": _query(must_release, FACTS, Owed, nowhere=FACTS, way=FACTS, lost=FACTS, cancelled=FACTS),
     "copied": _query(copied, "operation object size count growth"),
 }
 

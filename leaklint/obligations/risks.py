@@ -1,0 +1,40 @@
+"""Which of all that may raise is worth telling of, while something is in hand."""
+
+from __future__ import annotations
+
+from leaklint import ir
+from leaklint.graph import Graph
+from leaklint.link.raising import ANY
+from leaklint.link.syntax import subexpressions
+from leaklint.link.values import FunctionId
+from leaklint.paths import Node
+
+
+class Risks:
+    """Any call may raise; told are those of which it is to be expected: a `raise` in sight, in the function or below a call of it, an await
+    of something that really waits, and work of the thing itself."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.program = graph.program
+
+    def tells(self, function: FunctionId, node: Node, *, works: bool, own_only: bool) -> bool:
+        """Whether an exception out of the node is one of these. `works`: the thing itself is at work here; `own_only`: only then, and for a
+        `raise` that stands here."""
+        if works or isinstance(node.stmt, ir.Raise):
+            return True
+        if own_only or isinstance(node.stmt, ir.Assert):
+            return False
+        if isinstance(node.stmt, ir.With | ir.For) and node.stmt.is_async:
+            return True
+        return any(self._is_risky(function, one) for part in node.parts for one in subexpressions(part))
+
+    def _is_risky(self, function: FunctionId, expression: ir.Expr) -> bool:
+        match expression:
+            case ir.Await():
+                return self.program.suspending.at(function, expression)
+            case ir.Call():
+                callees = self.program.state.callees.get(function.site(expression.site), set())
+                return any(self.program.raising.of(callee) - {ANY} for callee in callees)
+            case _:
+                return False

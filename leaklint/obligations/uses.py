@@ -1,0 +1,356 @@
+"""What a step of a function does to a thing that its locals hold: settles it, hands it on, gives it another name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from leaklint import ir
+from leaklint.catalog.grammar import Does, Gives, Kind
+from leaklint.graph import Graph
+from leaklint.link.effects import Effect
+from leaklint.link.effects.kinds import CANCELS, CLOSES, RELEASES
+from leaklint.link.program import Program
+from leaklint.link.syntax import bound_by, parts, target_names
+from leaklint.link.values import ClassValue, FunctionId
+from leaklint.obligations.things import Thing
+from leaklint.paths import Node
+
+
+class Fate(IntEnum):
+    """What becomes of a thing, the surest first."""
+
+    SETTLED = 0
+    MOVED = 1  # an attribute, a container, a callee or a closure has it now
+    RETURNED = 2
+
+
+class Has(IntEnum):
+    """What the value of an expression has to do with the thing."""
+
+    NOT = 0
+    INSIDE = 1  # it holds it: a tuple, a list, an object made of it
+    SAME = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A node, for one thing. `fate`: what becomes of it; None while the function still has it, under `names`. `incurs`: from here on it
+    owes its release. `unless_cancelled`, `unless_raised`: the fate does not hold when a cancellation or an exception leaves the node.
+    `works`: the thing itself is at work here, so that its errors come out."""
+
+    names: frozenset[str]
+    fate: Fate | None = None
+    incurs: bool = False
+    unless_cancelled: bool = False
+    unless_raised: bool = False
+    works: bool = False
+
+
+_ENDS_UNIT = frozenset({Effect.CANCELS, Effect.AWAITS, Effect.JOINS, Effect.CLOSES})
+_ENDS_OTHER = frozenset({Effect.CANCELS, Effect.JOINS, Effect.CLOSES, Effect.RELEASES})
+_GONE = frozenset({Effect.KEEPS, Effect.ESCAPES})
+UNITS = frozenset({Kind.TASK, Kind.FUTURE, Kind.THREAD, Kind.PROCESS, Kind.TIMER})
+
+
+class Uses:
+    """Answers for one thing in one function. `may_drop(constructor, parameter, thing)`: whether a constructor may raise before anything
+    keeps the thing that this parameter gets."""
+
+    def __init__(self, graph: Graph, function: FunctionId, thing: Thing, may_drop: Callable[[FunctionId, str, Thing], bool]) -> None:
+        self.graph = graph
+        self.program = graph.program
+        self.function = function
+        self.thing = thing
+        self.may_drop = may_drop
+        self.is_block = graph.program.node(function).is_generator and function.source in graph.program.blocks_written_as_generators
+
+    def step(self, node: Node, names: frozenset[str]) -> Step:
+        """What a node does to the thing that these names hold."""
+        if node.stmt is None or node.kind in ("exit", "except", "join", "end"):
+            return Step(names)
+        return _Reading(self, names).of(node)
+
+
+class _Reading:
+    """One node, read once."""
+
+    def __init__(self, uses: Uses, names: frozenset[str]) -> None:
+        self.uses = uses
+        self.program = uses.program
+        self.thing = uses.thing
+        self.names = names
+        self.after = set(names)
+        self.fates: set[Fate] = set()
+        self.incurs = False
+        self.unless_cancelled = False
+        self.unless_raised = False
+        self.works = False
+
+    def of(self, node: Node) -> Step:
+        self._statement(node)
+        fate = min(self.fates) if self.fates else None
+        return Step(frozenset(self.after), fate, self.incurs, self.unless_cancelled, self.unless_raised, self.works)
+
+    # --- statements
+
+    def _statement(self, node: Node) -> None:
+        match node.stmt:
+            case ir.Bind(targets=targets, value=value):
+                self._bind(targets, value)
+            case ir.Augment(value=value):
+                self._moves(self._value(value))
+            case ir.Return(value=value):
+                if value is not None and self._value(value) is not Has.NOT:
+                    self.fates.add(Fate.RETURNED)
+            case ir.Raise(exception=exception, cause=cause):
+                for one in (exception, cause):
+                    if one is not None:
+                        self._moves(self._value(one))
+            case ir.With(items=items):
+                for item in items:
+                    if self._enters(item.context):
+                        self.fates.add(Fate.SETTLED)
+                    self._forget(item.target)
+            case ir.For(target=target) if node.kind == "step":
+                self._forget(target)
+            case ir.For(iterable=iterable):
+                if self._value(iterable) is Has.INSIDE:
+                    self.fates.add(Fate.MOVED)
+            case ir.Delete(targets=targets):
+                for target in targets:
+                    self._forget(target)
+            case ir.Match(subject=subject):
+                self._moves(self._value(subject))
+            case stmt:
+                for part in node.parts:
+                    self._value(part)
+                if stmt is not None:
+                    self.after -= set(bound_by(stmt, self.program.modules[self.uses.function.module].summary))
+
+    def _bind(self, targets: tuple[ir.Expr, ...], value: ir.Expr) -> None:
+        match targets, value:
+            case (ir.Display(items=names),), ir.Display(items=items) if len(names) == len(items) and not _has_star((*names, *items)):
+                for name, has in [(name, self._value(item)) for name, item in zip(names, items, strict=True)]:
+                    self._assign(name, has)
+            case _:
+                has = self._value(value)
+                for target in targets:
+                    self._assign(target, has)
+
+    def _assign(self, target: ir.Expr, has: Has) -> None:
+        match target:
+            case ir.Name(id=name) if has is Has.SAME:
+                self.after.add(name)
+            case ir.Name(id=name):
+                self.after.discard(name)
+                self._moves(has)
+            case _:
+                for part in parts(target):
+                    if isinstance(target, ir.Subscript) and part is target.index:
+                        self._moves(self._value(part))  # a key of somebody's dict
+                self._moves(has)
+                self.after -= set(target_names(target))
+
+    def _forget(self, target: ir.Expr | None) -> None:
+        if target is not None:
+            self.after -= set(target_names(target))
+
+    def _moves(self, has: Has) -> None:
+        if has is not Has.NOT:
+            self.fates.add(Fate.MOVED)
+
+    def _enters(self, context: ir.Expr) -> bool:
+        """Whether leaving the block of a `with` item releases the thing: it is the item, or is given to what makes the item."""
+        return self._value(context) is not Has.NOT
+
+    # --- expressions
+
+    def _value(self, expression: ir.Expr) -> Has:
+        match expression:
+            case ir.Name(id=name):
+                return Has.SAME if name in self.names else Has.NOT
+            case ir.Constant() | ir.Lambda():
+                return Has.NOT
+            case ir.Attribute():
+                return self._attribute(expression)
+            case ir.Call():
+                return self._call(expression)
+            case ir.Await(value=ir.Call() as call):
+                return self._call(call)
+            case ir.Await(value=value):
+                if self._value(value) is Has.SAME and self.thing.kind in UNITS:
+                    self.fates.add(Fate.SETTLED)
+                return Has.NOT
+            case ir.Yield(value=value):
+                has = self._value(value) if value is not None else Has.NOT
+                if not self.uses.is_block:
+                    self._moves(has)
+                return Has.NOT
+            case ir.Walrus(target=target, value=value):
+                has = self._value(value)
+                self._assign(target, has)
+                return has
+            case ir.Choice(test=test, then=then, otherwise=otherwise):
+                self._value(test)
+                return max(self._value(then), self._value(otherwise))
+            case ir.Operation(operator="and" | "or", operands=operands):
+                return max(self._value(one) for one in operands)
+            case ir.Operation(operands=operands) | ir.Template(parts=operands):
+                for one in operands:
+                    self._value(one)
+                return Has.NOT
+            case ir.Comparison(left=left, rights=rights):
+                for one in (left, *rights):
+                    self._value(one)
+                return Has.NOT
+            case ir.Subscript(base=base, index=index):
+                self._value(index)
+                return Has.INSIDE if self._value(base) is Has.INSIDE else Has.NOT
+            case ir.Comprehension(key=key, element=element, clauses=clauses):
+                for clause in clauses:
+                    self._moves(Has.INSIDE if self._value(clause.iterable) is Has.INSIDE else Has.NOT)
+                    for condition in clause.conditions:
+                        self._value(condition)
+                made = [self._value(one) for one in (key, element) if one is not None]
+                return Has.INSIDE if any(made) else Has.NOT
+            case _:
+                inside = [self._value(one) for one in parts(expression)]
+                return Has.INSIDE if any(inside) else Has.NOT
+
+    def _attribute(self, attribute: ir.Attribute) -> Has:
+        """An attribute that is read and not called: a method that releases may be given to somebody who will call it, and what the thing
+        owns may be what is stored of it."""
+        if self._value(attribute.base) is Has.SAME:
+            effects = self.program.effects.methods.handed_out(attribute.name)
+            if attribute.name in self._releasing or effects & (CLOSES | CANCELS | RELEASES):
+                self.fates.add(Fate.MOVED)
+            return Has.INSIDE if self._is_owned(attribute.name) else Has.NOT
+        return Has.NOT
+
+    def _is_owned(self, name: str) -> bool:
+        model = self.program.model(self.thing.object) if self.thing.object is not None else None
+        return model is not None and (name in model.attributes or name in model.views)
+
+    @property
+    def _releasing(self) -> frozenset[str]:
+        debt = self.thing.debt
+        if debt is not None:
+            return debt.methods
+        return frozenset(self.program.node(taker).name for taker in self.thing.takers)
+
+    def _call(self, call: ir.Call) -> Has:
+        match call.function:
+            case ir.Attribute(base=base, name=name):
+                has = self._value(base)
+                if has is Has.SAME:
+                    result = self._method(call, name)
+                else:
+                    result = Has.NOT
+                    if has is Has.INSIDE or self._root(base) in self.names:
+                        self._through(call, name)
+            case function:
+                self._value(function)
+                result = Has.NOT
+        for argument in call.arguments:
+            has = self._value(argument.value)
+            if has is not Has.NOT:
+                result = max(result, self._given(call, argument, has))
+        return result
+
+    def _root(self, expression: ir.Expr) -> str | None:
+        while isinstance(expression, ir.Attribute):
+            expression = expression.base
+        return expression.id if isinstance(expression, ir.Name) else None
+
+    def _through(self, call: ir.Call, name: str) -> None:
+        """A method of something that the thing owns: `writer.transport.abort()`."""
+        found = self.program.effects.methods.called(name, call.arguments, awaited=False)
+        if name in self._releasing or (found is not None and found[0] & (CLOSES | CANCELS)):
+            self.fates.add(Fate.SETTLED)
+
+    def _method(self, call: ir.Call, name: str) -> Has:
+        """A method of the thing itself."""
+        site = self.uses.function.site(call.site)
+        callees = self.program.state.callees.get(site, set())
+        debt = self.thing.debt
+        if self._settles(callees, name, call):
+            self.fates.add(Fate.SETTLED)
+            return Has.NOT
+        if debt is not None and {f.source for f in debt.incurred} & {f.source for f in callees}:
+            self.incurs = True
+        actions = [a for a in self.program.at(site) if a.call.record.by is None]
+        self.works = self.works or any(a.waits is not None for a in actions) or bool(callees)
+        if any(a.call.operation.returns == Gives.SELF for a in actions) or any(gives_self(self.program, f) for f in callees):
+            return Has.SAME
+        return Has.NOT
+
+    def _settles(self, callees: set[FunctionId], name: str, call: ir.Call) -> bool:
+        debt = self.thing.debt
+        if name in self._releasing:
+            return True
+        if debt is None:
+            found = self.program.effects.methods.called(name, call.arguments, awaited=False)
+            return found is not None and bool(found[0] & (CLOSES | CANCELS | RELEASES))
+        if self.thing.kind in UNITS and not callees:
+            site = self.uses.function.site(call.site)
+            return any(a.does in (Does.CANCEL, Does.JOIN, Does.CLOSE) for a in self.program.at(site))
+        teardowns = debt.teardowns
+        return bool(teardowns) and bool(self.program.reached(callees) & teardowns)
+
+    def _given(self, call: ir.Call, argument: ir.Argument, has: Has) -> Has:
+        """The thing, or what holds it, is an argument."""
+        effects = self.program.effects
+        site = self.uses.function.site(call.site)
+        found: set[Effect] = set()
+        records = effects.records(site)
+        for record in records:
+            found |= effects.of_argument(record, argument.value)
+        if not records:
+            found.add(Effect.ESCAPES)
+        actions = [a for a in self.program.at(site) if a.call.record.by is None]
+        if any(a.does in (Does.SHIELD, Does.WAIT) for a in actions) and self.thing.kind in UNITS:
+            self.unless_cancelled = True
+        makes = any(isinstance(self.program.value(o), ClassValue) for o in self.program.called(site))
+        if makes and self._may_be_dropped(call, argument):
+            self.unless_raised = True
+        if found & (_ENDS_UNIT if self.thing.kind in UNITS else _ENDS_OTHER):
+            self.fates.add(Fate.SETTLED)
+        elif found & _GONE or (makes and Effect.RETURNS in found):
+            self.fates.add(Fate.MOVED)
+        elif Effect.RETURNS in found:
+            return has
+        else:
+            self.works = self.works or bool(self.program.state.callees.get(site))
+        return Has.NOT
+
+    def _may_be_dropped(self, call: ir.Call, argument: ir.Argument) -> bool:
+        """Whether the call is that of a constructor which may raise before anything keeps the argument."""
+        for callee in self.program.state.callees.get(self.uses.function.site(call.site), ()):
+            node = self.program.node(callee)
+            parameter = _parameter(node, call, argument) if node.name == "__init__" else None
+            if parameter is not None and self.uses.may_drop(callee, parameter, self.thing):
+                return True
+        return False
+
+
+def gives_self(program: Program, method: FunctionId) -> bool:
+    """Whether a method returns the object that it is called on."""
+    parameters = program.node(method).parameters
+    return bool(parameters) and Effect.RETURNS in program.effects.on(method, parameters[0].name)
+
+
+def _parameter(node: ir.Function, call: ir.Call, argument: ir.Argument) -> str | None:
+    """The parameter of a constructor that an argument lands in; None where stars hide it."""
+    if argument.keyword is not None:
+        return argument.keyword if any(p.name == argument.keyword for p in node.parameters) else None
+    if argument.star or any(a.star for a in call.arguments):
+        return None
+    position = [a for a in call.arguments if a.keyword is None].index(argument)
+    positional = [p.name for p in node.parameters if p.kind in ("positional", "any")][1:]
+    return positional[position] if position < len(positional) else None
+
+
+def _has_star(items: tuple[ir.Expr, ...]) -> bool:
+    return any(isinstance(item, ir.Starred) for item in items)
