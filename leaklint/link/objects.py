@@ -28,7 +28,7 @@ from leaklint.link.values import (
     Site,
 )
 
-Rank: TypeAlias = "tuple[str, int, str | int, str, Rank | tuple[()]]"
+Rank: TypeAlias = "tuple[str, int, str, str, Rank | tuple[()]]"
 
 
 @dataclass
@@ -292,7 +292,12 @@ class Objects:
             case Resource(type=name, site=site, part=part):
                 return (self.path(site.module), site.number, name, part, outer)
             case Instance(cls=cls, site=site):
-                return (self.path(cls.module), cls.index, *((site.number, self.path(site.module)) if site is not None else (0, "")), outer)
+                return (
+                    self.path(cls.module),
+                    cls.index,
+                    *((f"{site.number:09}", self.path(site.module)) if site is not None else ("", "")),
+                    outer,
+                )
             case _:
                 return (type(value).__name__, obj, "", "", outer)
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does
+from leaklint.catalog.grammar import Does, Gives, Kind
 from leaklint.graph import Graph
 from leaklint.link.flow.state import CallRecord
 from leaklint.link.syntax import expressions, scope_names, subexpressions, target_names, walk
-from leaklint.link.values import ClassValue, Container, FunctionId, Instance
-from leaklint.obligations.debts import Debts
+from leaklint.link.values import ClassValue, Container, FunctionId, Instance, Method
+from leaklint.obligations.debts import Debt, Debts
 from leaklint.obligations.risks import Risks
 from leaklint.obligations.things import Acquired, Thing
 from leaklint.obligations.uses import Fate, Step, Uses, gives_self
-from leaklint.paths import EXCEPTIONAL, Choices, Edge, Exit, Facts, Node
+from leaklint.paths import EXCEPTIONAL, Choices, Edge, Exit, Facts, Node, Paths
 
 _MOST = 20_000
 """Steps of a search after which a function counts as too tangled to judge."""
@@ -125,13 +126,26 @@ class Custody:
             return
         else:
             own = [a.call for a in program.at(record.site) if a.call.record.by is None]
-            if any(call.operation.does not in (Does.MAKE, Does.SPAWN) or call.operation.keeps for call in own):
+            if any(call.operation.does is Does.OBSERVE or call.operation.keeps for call in own):
                 return
             new = {obj for call in own for obj in call.made}
         for obj in sorted(new):
             debt = self.debts.of(obj)
-            if debt is not None:
+            if debt is not None and debt.kind is not Kind.TIMER and self._is_for_the_maker(debt):
                 yield Thing(obj, debt, frozenset(), not debt.incurred, record)
+
+    def _is_for_the_maker(self, debt: Debt) -> bool:
+        """Whether whoever makes the thing is to release it: not where its teardown ends one of many things in it, by name, or is given to
+        somebody who will call it."""
+        if any(_takes_more(self.program.node(teardown)) for teardown in debt.teardowns):
+            return False
+        return not any(teardown.source in self._handed_out for teardown in debt.teardowns)
+
+    @cached_property
+    def _handed_out(self) -> frozenset[tuple[int, int]]:
+        """The sources of the methods that an attribute, a global or a container holds, bound to their objects."""
+        values = (self.program.value(o) for o in self.program.held_for_long)
+        return frozenset(value.function.source for value in values if isinstance(value, Method))
 
     def _inner(self, record: CallRecord) -> CallRecord | None:
         """The call on whose result a method is called: `Cursor(rows)` of `Cursor(rows).open()`."""
@@ -169,10 +183,15 @@ class Custody:
         found: set[str] = set()
         for target in bound:
             names = set(target_names(target))
-            if isinstance(target, ir.Display):
+            if isinstance(target, ir.Display) and not self._comes_with_its_protocol(thing):
                 names = {n for n in names if thing.object in self.program.local_objects(function, (n,))}
             found |= names
         return frozenset(found)
+
+    def _comes_with_its_protocol(self, thing: Thing) -> bool:
+        """Whether it is made together with something of the program that has it as well: the protocol of a transport."""
+        made = (call.operation.returns for call in self.program.state.at(thing.made.site))
+        return any(isinstance(returns, tuple) and Gives.RESULT in returns for returns in made)
 
     def _shared(self, function: FunctionId) -> frozenset[str]:
         """The names of a function that others use too: what they hold may live on in a function inside."""
@@ -248,12 +267,23 @@ class Custody:
                         todo.append((target, known, _Trail(trail.names, trail.owed, last, (way, node))))
                 elif step.fate is not None:
                     fates.add(step.fate)
+                elif (
+                    way is Edge.FALSE and node.kind == "step" and (fate := self._fate_in_turns(paths, uses, node, trail.names)) is not None
+                ):
+                    fates.add(fate)
                 elif not step.names:
                     if trail.owed:
                         ends.setdefault((None, id(node)), End(None, Edge.NEXT, node))
                 else:
                     todo.append((target, known, _Trail(step.names, trail.owed or step.incurs, last, trail.raised)))
         return tuple(ends.values()), frozenset(fates)
+
+    def _fate_in_turns(self, paths: Paths, uses: Uses, step: Node, names: frozenset[str]) -> Fate | None:
+        """What the turns of a `for` loop make of the thing: there is at least one of them, as far as anybody can tell."""
+        assert isinstance(step.stmt, ir.For)
+        inside = {id(stmt) for stmt in walk(step.stmt.body)}
+        fates = (uses.step(node, names).fate for node in paths.nodes if id(node.stmt) in inside and node.kind not in ("exit", "except"))
+        return min((fate for fate in fates if fate is not None), default=None)
 
     def _goes_out(self, function: FunctionId, thing: Thing, node: Node, way: Edge, step: Step) -> bool:
         """Whether an exception, a cancellation or a closing at a node is worth following, and leaves the thing with the function."""
@@ -310,6 +340,11 @@ def _is_whole(value: ir.Expr | None, call: ir.Call | None, awaited: bool) -> boo
             return False
         case _:
             return not awaited and value is call
+
+
+def _takes_more(method: ir.Function) -> bool:
+    """Whether a method cannot be called without arguments."""
+    return any(p.default is None and p.kind in ("positional", "any", "keyword") for p in method.parameters[1:])
 
 
 def _targets(stmt: ir.Stmt, call: ir.Call, awaited: bool) -> Iterator[ir.Expr]:

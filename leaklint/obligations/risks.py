@@ -12,7 +12,7 @@ from leaklint.paths import Node
 
 class Risks:
     """Any call may raise; told are those of which it is to be expected: a `raise` in sight, in the function or below a call of it, an await
-    of something that really waits, and work of the thing itself."""
+    of something that really waits, the block that a generator runs, and work of the thing itself."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -33,8 +33,11 @@ class Risks:
         match expression:
             case ir.Await():
                 return self.program.suspending.at(function, expression)
+            case ir.Yield():
+                return function.source in self.program.blocks_written_as_generators
             case ir.Call():
                 callees = self.program.state.callees.get(function.site(expression.site), set())
-                return any(self.program.raising.of(callee) - {ANY} for callee in callees)
+                run = [f for f in callees if not self.program.node(f).is_async and not self.program.node(f).is_generator]
+                return any(self.program.raising.of(callee) - {ANY} for callee in run)
             case _:
                 return False

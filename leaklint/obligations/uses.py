@@ -278,6 +278,9 @@ class _Reading:
         if self._settles(callees, name, call):
             self.fates.add(Fate.SETTLED)
             return Has.NOT
+        if any(self._keeps_self(f) for f in callees):
+            self.fates.add(Fate.MOVED)
+            return Has.SAME
         if debt is not None and {f.source for f in debt.incurred} & {f.source for f in callees}:
             self.incurs = True
         actions = [a for a in self.program.at(site) if a.call.record.by is None]
@@ -285,6 +288,11 @@ class _Reading:
         if any(a.call.operation.returns == Gives.SELF for a in actions) or any(gives_self(self.program, f) for f in callees):
             return Has.SAME
         return Has.NOT
+
+    def _keeps_self(self, method: FunctionId) -> bool:
+        """Whether a method gives its object to somebody who keeps it: a registry, the owner it was made for."""
+        parameters = self.program.node(method).parameters
+        return bool(parameters) and Effect.KEEPS in self.program.effects.on(method, parameters[0].name)
 
     def _settles(self, callees: set[FunctionId], name: str, call: ir.Call) -> bool:
         debt = self.thing.debt
@@ -315,9 +323,11 @@ class _Reading:
         makes = any(isinstance(self.program.value(o), ClassValue) for o in self.program.called(site))
         if makes and self._may_be_dropped(call, argument):
             self.unless_raised = True
+        if makes or any(a.call.operation.keeps for a in actions):
+            found.add(Effect.KEEPS)
         if found & (_ENDS_UNIT if self.thing.kind in UNITS else _ENDS_OTHER):
             self.fates.add(Fate.SETTLED)
-        elif found & _GONE or (makes and Effect.RETURNS in found):
+        elif found & _GONE:
             self.fates.add(Fate.MOVED)
         elif Effect.RETURNS in found:
             return has

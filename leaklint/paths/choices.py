@@ -91,7 +91,7 @@ class Choices:
                 told = {self._value(one, facts) for one in operands}
                 deciding = operator == "or"
                 return deciding if deciding in told else None if None in told else not deciding
-            case ir.Call():
+            case ir.Call() if not _is_stable(test):
                 return True if self.holds(test) else None
             case ir.Constant():
                 return True if is_endless(test) else None
@@ -128,8 +128,17 @@ def _atoms(test: ir.Expr) -> Iterator[ir.Expr]:
             for one in operands:
                 yield from _atoms(one)
         case _:
-            if not any(isinstance(part, ir.Call | ir.Await | ir.Walrus) for part in subexpressions(test)):
+            if _is_stable(test) or not any(isinstance(part, ir.Call | ir.Await | ir.Walrus) for part in subexpressions(test)):
                 yield _atom(test)[0]
+
+
+def _is_stable(test: ir.Expr) -> bool:
+    """Whether it is a call whose value stays the same while its names do: `isinstance(name, …)`."""
+    match test:
+        case ir.Call(function=ir.Name(id="isinstance" | "callable"), arguments=(ir.Argument(value=ir.Name()), *_)):
+            return True
+        case _:
+            return False
 
 
 def _atom(test: ir.Expr) -> tuple[ir.Expr, bool]:

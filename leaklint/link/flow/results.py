@@ -46,7 +46,10 @@ def _give(state: State, done: LibraryCall, what: str, part: str, subjects: int, 
             for variable in sources:
                 solver.copy(variable, target)
         case Gives.RESULT:
-            if operation.runs is None and done.subject is not None and operation.subject is None:
+            if part:  # next to something else that the call makes
+                for variable in done.formals.get("()result", ()):
+                    solver.copy(variable, target)
+            elif operation.runs is None and done.subject is not None and operation.subject is None:
                 solver.copy(state.outcome(done.subject), target)
             elif operation.runs is None:
                 protocols.awaited(state, CallRecord(record.function, record.site, record.at, subjects, (), target, by=done), target)
