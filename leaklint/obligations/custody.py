@@ -267,9 +267,7 @@ class Custody:
                         todo.append((target, known, _Trail(trail.names, trail.owed, last, (way, node))))
                 elif step.fate is not None:
                     fates.add(step.fate)
-                elif (
-                    way is Edge.FALSE and node.kind == "step" and (fate := self._fate_in_turns(paths, uses, node, trail.names)) is not None
-                ):
+                elif way is Edge.FALSE and (fate := self._fate_in_turns(paths, uses, node, trail.names)) is not None:
                     fates.add(fate)
                 elif not step.names:
                     if trail.owed:
@@ -280,7 +278,8 @@ class Custody:
 
     def _fate_in_turns(self, paths: Paths, uses: Uses, step: Node, names: frozenset[str]) -> Fate | None:
         """What the turns of a `for` loop make of the thing: there is at least one of them, as far as anybody can tell."""
-        assert isinstance(step.stmt, ir.For)
+        if not isinstance(step.stmt, ir.For):
+            return None
         inside = {id(stmt) for stmt in walk(step.stmt.body)}
         fates = (uses.step(node, names).fate for node in paths.nodes if id(node.stmt) in inside and node.kind not in ("exit", "except"))
         return min((fate for fate in fates if fate is not None), default=None)

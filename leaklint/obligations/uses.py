@@ -12,6 +12,7 @@ from leaklint.graph import Graph
 from leaklint.link.effects import Effect
 from leaklint.link.effects.kinds import CANCELS, CLOSES, RELEASES
 from leaklint.link.program import Program
+from leaklint.link.raising import ANY
 from leaklint.link.syntax import bound_by, parts, target_names
 from leaklint.link.values import ClassValue, FunctionId
 from leaklint.obligations.things import Thing
@@ -284,10 +285,14 @@ class _Reading:
         if debt is not None and {f.source for f in debt.incurred} & {f.source for f in callees}:
             self.incurs = True
         actions = [a for a in self.program.at(site) if a.call.record.by is None]
-        self.works = self.works or any(a.waits is not None for a in actions) or bool(callees)
+        self.works = self.works or any(a.waits is not None for a in actions) or self._is_troubled(callees)
         if any(a.call.operation.returns == Gives.SELF for a in actions) or any(gives_self(self.program, f) for f in callees):
             return Has.SAME
         return Has.NOT
+
+    def _is_troubled(self, callees: set[FunctionId]) -> bool:
+        """Whether functions of the program let errors out that they, or those they call, have a name for."""
+        return any(self.program.raising.of(callee) - {ANY} for callee in callees)
 
     def _keeps_self(self, method: FunctionId) -> bool:
         """Whether a method gives its object to somebody who keeps it: a registry, the owner it was made for."""
@@ -332,7 +337,7 @@ class _Reading:
         elif Effect.RETURNS in found:
             return has
         else:
-            self.works = self.works or bool(self.program.state.callees.get(site))
+            self.works = self.works or self._is_troubled(self.program.state.callees.get(site, set()))
         return Has.NOT
 
     def _may_be_dropped(self, call: ir.Call, argument: ir.Argument) -> bool:

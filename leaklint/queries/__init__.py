@@ -9,12 +9,12 @@ from msgspec import Struct
 
 from leaklint.finding import Leak
 from leaklint.graph import Graph
-from leaklint.obligations.leaving import FACTS
 from leaklint.queries.closing import closed_by_receiver
 from leaklint.queries.copied import copied
 from leaklint.queries.counting import miscounted
 from leaklint.queries.dropped import dropped
 from leaklint.queries.endless import endless_receiver
+from leaklint.queries.leaving import FACTS
 from leaklint.queries.lost import lost
 from leaklint.queries.must_release import Options as Owed
 from leaklint.queries.must_release import must_release

@@ -12,7 +12,7 @@ from leaklint.finding import Leak
 from leaklint.graph import Graph
 from leaklint.obligations.custody import Custody
 from leaklint.obligations.debts import Debts
-from leaklint.obligations.leaving import path_leaks
+from leaklint.queries.leaving import path_leaks
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True):

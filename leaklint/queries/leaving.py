@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from leaklint import ir
 from leaklint.catalog.grammar import Kind
-from leaklint.finding import Confidence, Growth, Leak
+from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.obligations.custody import Custody, End, Outcome
 from leaklint.obligations.uses import UNITS, Fate
 from leaklint.paths import Edge, Exit
+from leaklint.queries.wording import grows
 
 FACTS = "object release function growth"
 """What the messages about ways out may use."""
@@ -58,7 +59,7 @@ def _leak(graph: Graph, outcome: Outcome, end: End) -> Leak:
     name = min(acquired.names)
     methods = sorted(thing.debt.methods) if thing.debt is not None else sorted(program.node(f).name for f in thing.takers)
     release = " or ".join(f"`{name}.{method}()`" for method in methods[:2])
-    growth = graph.growth_at([record])
+    often = graph.recurrence([record])
     trace = [graph.step(function, record.at, f"`{name}` is got here")]
     if thing.made.site != record.site:
         trace.insert(0, graph.step(thing.made.function, thing.made.at, f"`{graph.qualname(thing.made.function)}` makes it and hands it on"))
@@ -66,8 +67,8 @@ def _leak(graph: Graph, outcome: Outcome, end: End) -> Leak:
     trace.append(graph.step(function, record.at, _consequence(outcome)))
     return Leak(
         program.path(function.module), record.at, graph.qualname(function),
-        {"object": name, "release": release, "function": graph.qualname(function), "growth": _growth(graph, growth, outcome)},
-        Confidence.LIKELY, growth, tuple(trace), _variant(outcome, end),
+        {"object": name, "release": release, "function": graph.qualname(function), "growth": grows(graph, often, "of it", function)},
+        Confidence.LIKELY, often.growth, tuple(trace), _variant(outcome, end),
     )  # fmt: skip
 
 
@@ -104,14 +105,3 @@ def _consequence(outcome: Outcome) -> str:
     if thing.is_collected:
         return "it stays open until the garbage collector finds it"
     return "nothing else in the program refers to it, and nothing ends it"
-
-
-def _growth(graph: Graph, growth: Growth, outcome: Outcome) -> str:
-    name = graph.qualname(outcome.acquired.function)
-    match growth:
-        case Growth.PER_ITERATION:
-            return ": one more in every turn of a loop"
-        case Growth.PER_CALL if name:
-            return f": one more for each such call of `{name}`"
-        case _:
-            return ""
