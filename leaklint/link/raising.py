@@ -96,6 +96,8 @@ class Raising:
 
     def _is_at_the_mercy(self, action: Action) -> bool:
         """Whether an operation on a connection or a process needs the other end, or makes such a thing: it fails when that does."""
+        if action.call.record.by is not None:
+            return False
         if action.does is Does.MAKE:
             return action.call.operation.is_async
         return action.waits is Waits.UNTIL_READY and any(self.program.kind(o) in _FAR for o in action.subjects)

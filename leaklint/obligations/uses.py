@@ -52,6 +52,8 @@ class Step:
 _ENDS_UNIT = frozenset({Effect.CANCELS, Effect.AWAITS, Effect.JOINS, Effect.CLOSES})
 _ENDS_OTHER = frozenset({Effect.CANCELS, Effect.JOINS, Effect.CLOSES, Effect.RELEASES})
 _GONE = frozenset({Effect.KEEPS, Effect.ESCAPES})
+_HOLDING = frozenset({Does.MAKE, Does.BIND, Does.SPAWN, Does.SUBMIT, Does.REGISTER, Does.ARM, Does.STORE, Does.SEND, Does.ENTER})
+"""Operations after which somebody has what they were given."""
 UNITS = frozenset({Kind.TASK, Kind.FUTURE, Kind.THREAD, Kind.PROCESS, Kind.TIMER})
 
 
@@ -328,7 +330,7 @@ class _Reading:
         makes = any(isinstance(self.program.value(o), ClassValue) for o in self.program.called(site))
         if makes and self._may_be_dropped(call, argument):
             self.unless_raised = True
-        if makes or any(a.call.operation.keeps for a in actions):
+        if makes or any(a.does in _HOLDING or a.call.operation.keeps for a in actions):
             found.add(Effect.KEEPS)
         if found & (_ENDS_UNIT if self.thing.kind in UNITS else _ENDS_OTHER):
             self.fates.add(Fate.SETTLED)
