@@ -59,6 +59,7 @@ QUERIES: dict[str, Query] = {
         "operation object lock waker growth",
         unit="operation object lock waker growth",
         sometimes="operation object lock waker growth",
+        suspended="lock waker",
     ),
     "must-release": _query(must_release, FACTS, Owed, nowhere=FACTS, way=FACTS, lost=FACTS, cancelled=FACTS),
     "copied": _query(copied, "operation object size count growth"),

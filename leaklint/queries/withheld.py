@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from leaklint import ir
 from leaklint.catalog.grammar import Does, UnitKind, Waits
 from leaklint.exits.inline import Inline
 from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.capacity import UNKNOWN
+from leaklint.link.syntax import subexpressions
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 from leaklint.locks import Hold, Locks, Take
@@ -19,6 +21,7 @@ from leaklint.locks.needs import Needs, Spot
 from leaklint.locks.wakers import Wakening, Wakers
 from leaklint.paths import Node
 from leaklint.queries.query import NoOptions
+from leaklint.queries.suspended import suspended
 from leaklint.queries.wording import grows
 
 
@@ -29,6 +32,7 @@ def withheld(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         leak = search.judge(action) if _is_candidate(graph, action) else None
         if leak is not None:
             yield leak
+    yield from suspended(graph, search.locks)
 
 
 def _is_candidate(graph: Graph, action: Action) -> bool:
@@ -145,7 +149,7 @@ class _Search:
             a.does is Does.CANCEL and a.function in program.live for o in unit.handle for a in program.on(o)
         ):
             return None
-        if not _may_be_others(graph, wait.function, set(unit.entries)):
+        if not _may_be_others(graph, wait.function, set(unit.entries)) or _is_told_by(graph, wait, unit):
             return None
         for entry in unit.entries:
             route = needs.route(entry, needs.dispatch.at_start(entry, unit.handle))
@@ -260,6 +264,20 @@ def _may_be_others(graph: Graph, waiting: FunctionId, wakers: set[FunctionId]) -
     own = graph.program.roots(waiting)
     others = {r for f in wakers for r in graph.program.roots(f)}
     return bool(others) and not (own == others and len(own) == 1 and _is_one(graph, next(iter(own))))
+
+
+def _is_told_by(graph: Graph, wait: Action, unit: Unit) -> bool:
+    """Whether the wait only comes when a flag is set that the unit itself sets, towards its end."""
+    place = graph.program.place(wait.function, wait.site.number)
+    tests = (
+        [e.stmt.test for e in place.around if isinstance(e.stmt, ir.Branch | ir.While) and e.block == "body"] if place is not None else []
+    )
+    own = graph.program.reached(unit.entries)
+    for name in {p.name for test in tests for p in subexpressions(test) if isinstance(p, ir.Attribute)}:
+        writes = [load for load in graph.loads_of(name) if isinstance(load.constant, ir.Constant) and load.constant.text == "True"]
+        if writes and all(load.function in own for load in writes):
+            return True
+    return False
 
 
 def never_waits(graph: Graph, wait: Action, obj: int) -> bool:
