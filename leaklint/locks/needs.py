@@ -89,15 +89,16 @@ class Needs:
 
     # --- the way to a place
 
-    def approach(self, places: Iterable[Spot], within: frozenset[FunctionId], *, heeding: bool = True) -> Approach:
-        """The ways to the places, backwards from each, in these functions. Without `heeding` the lock, all ways."""
-        goals, leading = self._aims(places)
+    def approach(self, places: list[Spot], within: frozenset[FunctionId], since: Iterable[Spot] = (), *, heeding: bool = True) -> Approach:
+        """The ways to the places, backwards from each, in these functions, as far as such a place or one of those `since` which they count.
+        Without `heeding` the lock, all ways."""
+        goals, leading = self._aims([*places, *since])
         roots: set[FunctionId] = set()
         guards: dict[tuple[FunctionId, int], Spot] = {}
         again = False
         seen: set[tuple[FunctionId, int]] = set()
         entered: set[FunctionId] = set()
-        todo = list(goals.values())
+        todo = list(places)
         while todo:
             function, node = todo.pop()
             if node is self.graph.paths(function).entry and function not in entered:

@@ -24,11 +24,13 @@ _HERE = frozenset({Does.SPAWN, Does.ARM, Does.SUBMIT, Does.RUN, Does.BOUND, Does
 
 @dataclass(frozen=True, slots=True)
 class Wakers:
-    """What ends a wait for `obj`: any of the `operations`, or the end of `unit`. `again`: one such operation does not last, others must
-    follow: what was sent is taken, an event is cleared."""
+    """What ends a wait for `obj`: any of the `operations`, or the end of `unit`. `since`: what comes before each of these operations, the
+    taking of a lock that is given back. `again`: one such operation does not last, others must follow: what was sent is taken, an event is
+    cleared."""
 
     obj: int
     operations: tuple[Action, ...] = ()
+    since: tuple[Action, ...] = ()
     unit: Unit | None = None
     again: bool = False
 
@@ -88,17 +90,33 @@ class Wakening:
                 ):
                     return None
                 found = [a for a in program.on(obj) if a.does in _ENDS]
+            case Waits.WHILE_HELD:
+                found = self._given_back_elsewhere(obj)
             case _:
                 found = []
         found = [a for a in dict.fromkeys(found) if a.function in program.live and a.site != wait.site and not self._comes_first(a)]
         if not found or any(self._comes_at_any_time(a) for a in found):
             return None
-        return Wakers(obj, tuple(found), again=self._comes_to_nothing(obj))
+        takes = (a for a in program.on(obj) if a.does is Does.ACQUIRE and wait.waits is Waits.WHILE_HELD)
+        return Wakers(obj, tuple(found), tuple(takes), again=self._comes_to_nothing(obj))
+
+    def _given_back_elsewhere(self, obj: int) -> list[Action]:
+        """The releases of a lock or permit that is always given back by other functions than those that take it; none where one function
+        does both: then what it takes in between is a matter of order."""
+        on = self.graph.program.on(obj)
+        takers = {a.function for a in on if a.does is Does.ACQUIRE}
+        releases = [a for a in on if a.does is Does.RELEASE]
+        return releases if not takers & {a.function for a in releases} else []
 
     def _comes_to_nothing(self, obj: int) -> bool:
         program = self.graph.program
-        lasts = program.kind(obj) in (Kind.EVENT, Kind.FUTURE) and not any(a.does is Does.CLEAR for a in program.on(obj))
-        return not lasts
+        match program.kind(obj):
+            case Kind.EVENT | Kind.FUTURE:
+                return any(a.does is Does.CLEAR for a in program.on(obj))
+            case Kind.LOCK | Kind.SEMAPHORE:
+                return False
+            case _:
+                return True
 
     def _comes_first(self, operation: Action) -> bool:
         """Whether it happens while the object that owns the thing is made, before anybody waits."""

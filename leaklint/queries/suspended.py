@@ -32,13 +32,20 @@ def suspended(graph: Graph, locks: Locks) -> Iterator[Leak]:
 
 
 def _blocking_takes(graph: Graph, locks: Locks) -> dict[int, list[Action]]:
-    """Lock → the operations that take it by blocking their thread, without a bound."""
+    """Lock → the operations that take it by blocking their thread, without a bound. What is entered by `async with` is no such lock."""
+    program = graph.program
     found: dict[int, list[Action]] = {}
-    for action in graph.program.actions:
-        if action.does is Does.ACQUIRE and not action.call.operation.is_async and graph.program.blocks(action):
+    others: set[int] = set()
+    for action in program.actions:
+        if action.does is not Does.ACQUIRE:
+            continue
+        place = program.place(action.function, action.site.number)
+        if action.call.operation.is_async or (place is not None and isinstance(place.stmt, ir.With) and place.stmt.is_async):
+            others |= locks.identity.locks(action.subjects)
+        elif program.blocks(action):
             for lock in locks.identity.locks(action.subjects):
                 found.setdefault(lock, []).append(action)
-    return found
+    return {lock: takes for lock, takes in found.items() if lock not in others}
 
 
 def _may_come_meanwhile(graph: Graph, holder: FunctionId, take: Action) -> bool:

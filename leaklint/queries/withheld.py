@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does, UnitKind, Waits
+from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
 from leaklint.exits.inline import Inline
 from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph
@@ -133,7 +133,7 @@ class _Search:
         needs = self.needs(lock)
         if part.unit is not None:
             return self._of_unit(needs, wait, part.unit)
-        places = [(a.function, node) for a in part.operations for node in self.graph.paths(a.function).of(a.site.number) if is_at(a, node)]
+        places = self._spots(part.operations)
         if not places or not _may_be_others(self.graph, wait.function, {f for f, _ in places}):
             return None
         roots = sorted({r for f, _ in places for r in self.graph.program.roots(f)} & self.graph.program.live)
@@ -141,6 +141,9 @@ class _Search:
         left = [need for need in found if need is not None]
         others = [need for need in left if need.variant != "default"]
         return (others or left)[0] if left and len(left) == len(found) and len(others) <= 1 else None
+
+    def _spots(self, operations: Iterable[Action]) -> list[Spot]:
+        return [(a.function, node) for a in operations for node in self.graph.paths(a.function).of(a.site.number) if is_at(a, node)]
 
     def _of_unit(self, needs: Needs, wait: Action, unit: Unit) -> _Need | None:
         """The unit that is waited for takes the lock on some way: it can be there when the wait begins."""
@@ -169,10 +172,11 @@ class _Search:
 
     def _always(self, needs: Needs, root: FunctionId, within: frozenset[FunctionId], part: Wakers, places: list[Spot]) -> _Need | None:
         """Every way to the operations passes the lock. A unit that comes to them again and again may be past what it did at its start."""
-        found = needs.approach(places, within)
+        since = self._spots(part.since)
+        found = needs.approach(places, within, since)
         if found.again or not found.guards:
             return None
-        if found.roots and not (part.again and _is_one(self.graph, root) and needs.approach(places, within, heeding=False).again):
+        if found.roots and not (part.again and _is_one(self.graph, root) and needs.approach(places, within, since, heeding=False).again):
             return None
         operation = next(a for a in part.operations if a.function == places[0][0])
         guard = min(found.guards, key=lambda s: (s[0] != operation.function, s[0], _line(s[1])))
@@ -252,7 +256,8 @@ def _is_one(graph: Graph, root: FunctionId) -> bool:
 
 
 def _is_many(graph: Graph, unit: Unit) -> bool:
-    if unit.made is None:
+    """Whether what starts the unit starts several: in a loop, or one for each element of what it is given."""
+    if unit.made is None or (unit.made.operation.does is Does.SUBMIT and unit.made.operation.subject is not None):
         return True
     record = unit.made.record
     place = graph.program.place(record.function, record.site.number)
@@ -281,15 +286,32 @@ def _is_told_by(graph: Graph, wait: Action, unit: Unit) -> bool:
 
 
 def never_waits(graph: Graph, wait: Action, obj: int) -> bool:
-    """Whether the program makes sure before that it does not have to wait: it looks whether there is something, or room."""
+    """Whether the program makes sure before that it does not have to wait: it looks whether there is something, or room, or whether the
+    job is done."""
     program = graph.program
-    if wait.waits not in (Waits.WHILE_EMPTY, Waits.WHILE_FULL):
-        return False
-    tests = [n for n in graph.paths(wait.function).nodes if n.kind == "test"]
-    looks = (a for n in tests for number in n.sites() for a in program.at(wait.function.site(number)))
-    if any(a.does is Does.OBSERVE and obj in a.subjects for a in looks):
+    if program.kind(obj) in _LOOKED_AT and any(
+        a.does is Does.OBSERVE and obj in a.subjects
+        for test in _tests(graph, wait.function)
+        for part in subexpressions(test)
+        if isinstance(part, ir.Call)
+        for a in program.at(wait.function.site(part.site))
+    ):
         return True
     return wait.waits is Waits.WHILE_FULL and not _may_fill(graph, obj)
+
+
+_LOOKED_AT = frozenset({Kind.CHANNEL, Kind.SENDER, Kind.RECEIVER, Kind.FUTURE, Kind.TASK})
+"""What may be found ready; a thread that is alive, or an event that is not set, is waited for all the more."""
+
+
+def _tests(graph: Graph, function: FunctionId) -> Iterator[ir.Expr]:
+    """What the function asks before it goes on, or takes an element."""
+    for node in graph.paths(function).nodes:
+        if node.kind == "test":
+            yield from node.parts
+        for part in (p for one in node.parts for p in subexpressions(one)):
+            if isinstance(part, ir.Comprehension):
+                yield from (condition for clause in part.clauses for condition in clause.conditions)
 
 
 def _may_fill(graph: Graph, obj: int) -> bool:
