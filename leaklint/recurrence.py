@@ -143,8 +143,12 @@ class Recurrences:
             case ir.While(test=test):
                 if is_endless(test):
                     return True
-                asks = any(isinstance(part, ir.Call | ir.Attribute) for part in subexpressions(test))
-                return asks and self._waits(function, loop)
+                asked = list(subexpressions(test))
+                asks = any(isinstance(part, ir.Call | ir.Attribute) for part in asked)
+                takes = any(
+                    isinstance(part, ir.Await) or (isinstance(part, ir.Walrus) and isinstance(part.value, ir.Call)) for part in asked
+                )
+                return takes or (asks and self._waits(function, loop))
             case ir.For(iterable=ir.Call(function=ir.Name(id="iter"), arguments=(_, _))):
                 return True
             case ir.For(site=site, is_async=is_async):

@@ -216,6 +216,7 @@ def _operation(place: Place, table: Table, constructor: frozenset[str]) -> Opera
 def _parameters_named(operation: Operation) -> Iterable[tuple[str, str]]:
     """Every (key, parameter) in which the operation speaks of a parameter."""
     single = {"subject": operation.subject, "timeout": operation.timeout, "runs": operation.runs, "value": operation.value}
+    single["fails-early"] = operation.fails_early
     yield from ((key, name) for key, name in single.items() if name is not None)
     yield from (("passes", name) for name in operation.passes if name != Gives.SELF)
     yield from (("unless", name) for name in operation.unless)

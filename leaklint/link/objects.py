@@ -211,6 +211,15 @@ class Objects:
         return frozenset(found)
 
     @cached_property
+    def in_containers(self) -> frozenset[int]:
+        """The objects that a container may hold."""
+        found: set[int] = set()
+        for key, variable in self.state.solver.keyed().items():
+            if isinstance(key, tuple) and key[0] in ("element", "indexed"):
+                found |= self.state.solver.points[variable]
+        return frozenset(found)
+
+    @cached_property
     def kept_on_objects(self) -> frozenset[int]:
         """The objects that an attribute or a global may hold, directly or in containers held there."""
         found: set[int] = set()

@@ -21,7 +21,10 @@ from leaklint.queries.must_release import must_release
 from leaklint.queries.outlived import outlived
 from leaklint.queries.pending import left_pending
 from leaklint.queries.query import NoOptions, Query
+from leaklint.queries.siblings import sibling_left
 from leaklint.queries.timers import rearming_timer, unstopped_timer
+from leaklint.queries.turns import timer_in_turns
+from leaklint.queries.unlimited import unlimited
 from leaklint.queries.unmatched import Options as Side
 from leaklint.queries.unmatched import unmatched
 from leaklint.queries.unreleased import unreleased
@@ -49,6 +52,9 @@ QUERIES: dict[str, Query] = {
         overwritten="callee object growth",
         resolved="callee object growth",
     ),
+    "timer-in-turns": _query(timer_in_turns, "callee object growth"),
+    "unlimited": _query(unlimited, "unit kind operation growth"),
+    "sibling-left": _query(sibling_left, "operation unit growth"),
     "rearming-timer": _query(rearming_timer, "callee growth"),
     "unreleased": _query(unreleased, "object function growth"),
     "lost": _query(

@@ -219,7 +219,8 @@ def _raising_call(graph: Graph, consumption: Consumption, node: Node) -> ir.Span
 
 def _leak(graph: Graph, channel: Channel, consumption: Consumption, send: Action, producer: Runner, departure: Departure) -> Leak:
     program, unit = graph.program, producer.unit
-    often = graph.recurrence([spawn.record for spawn in unit.spawns] if unit is not None else [send.call.record])
+    starts = (spawn.record for spawn in unit.spawns) if unit is not None else ()
+    often = graph.recurrence(starts) if unit is not None else graph.recurrences.of(send.function)
     source = unit.spawns[0].record.function if unit is not None else send.function
     name = unit.name if unit is not None else graph.qualname(send.function) or "the module"
     size = "unbuffered" if channel.capacity == 0 else f"bounded to {channel.capacity}" if (channel.capacity or 0) > 0 else "bounded"

@@ -11,6 +11,7 @@ from leaklint.exits.chains import ends_by_itself, rearms
 from leaklint.exits.ways import agrees, bound_at, first_reached, holders, is_told
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
+from leaklint.link.actions import Action
 from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, FunctionValue, Instance, Method, Site
@@ -40,8 +41,7 @@ def unstopped_timer(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             last = graph.step(made.record.function, exit_, f"this way out of the function does not cancel `{name}`")
             yield _unstopped(graph, unit, made, name, (_kept(graph, made, name), last))
         elif not kept and not cancels and (future := _outlived(graph, unit, made)) is not None:
-            name = program.describe(future.obj)
-            yield _unstopped(graph, unit, made, name, (future.step,), "resolved")
+            yield _unstopped(graph, unit, made, future.name, (future.step,), "resolved", future.callback)
     yield from _forgotten(graph)
 
 
@@ -92,13 +92,23 @@ def _kept(graph: Graph, made: LibraryCall, name: str) -> Step:
     return graph.step(made.record.function, made.record.at, f"the timer is made here and kept as `{name}`")
 
 
-def _unstopped(graph: Graph, unit: Unit, made: LibraryCall, name: str, steps: tuple[Step, ...], variant: str = "default") -> Leak:
-    at, entry = made.record, unit.entries[0]
+def _unstopped(
+    graph: Graph,
+    unit: Unit,
+    made: LibraryCall,
+    name: str,
+    steps: tuple[Step, ...],
+    variant: str = "default",
+    runs: FunctionId | None = None,
+) -> Leak:
+    """`runs`: the callback, where the timer may have several."""
+    at, entry = made.record, runs or unit.entries[0]
     often = _begun(graph, unit, at)
-    fires = graph.step(entry, graph.program.node(entry).at, f"when it fires it runs `{unit.name}`, whatever became of its owner")
+    callee = graph.qualname(entry) if runs is not None else unit.name
+    fires = graph.step(entry, graph.program.node(entry).at, f"when it fires it runs `{callee}`, whatever became of its owner")
     return Leak(
         graph.program.path(at.function.module), at.at, graph.qualname(at.function),
-        {"object": name, "callee": unit.name, "growth": grows(graph, often, "timer", at.function)},
+        {"object": name, "callee": callee, "growth": grows(graph, often, "timer", at.function)},
         Confidence.LIKELY, often.growth, (steps[0], fires, *steps[1:]), variant,
     )  # fmt: skip
 
@@ -175,31 +185,45 @@ def _arms_over(graph: Graph, armed: Armed, kept: Kept) -> FunctionId | None:
 
 @dataclass(frozen=True, slots=True)
 class _Future:
-    obj: int
+    name: str
+    callback: FunctionId
     step: Step
 
 
 def _outlived(graph: Graph, unit: Unit, made: LibraryCall) -> _Future | None:
     """The future that a timer of some length gives up waiting for, and that others may set long before: from then on the timer only keeps
     alive what its callback refers to."""
-    program = graph.program
-    delay = made.given.get("delay") or made.given.get("when") or made.given.get("interval")
+    program, at = graph.program, made.record
+    delay = _delay(graph, unit, made)
     if delay is None or isinstance(delay, ir.Constant):
         return None
     for entry in unit.entries:
-        if made.record.function in program.reached([entry]):
+        if at.function in program.reached([entry]):
             continue
         actions = program.actions_in(entry)
         asked = frozenset(o for a in actions if a.does is Does.OBSERVE for o in a.subjects if program.kind(o) is Kind.FUTURE)
         for action in actions:
-            future = min(action.subjects & asked, default=None) if action.does in (Does.SIGNAL, Does.CANCEL) else None
-            if future is not None:
-                at = made.record
-                step = graph.step(
-                    at.function, at.at, f"nobody keeps this timer, so nobody cancels it once `{program.describe(future)}` is done"
-                )
-                return _Future(future, step)
+            if action.does in (Does.SIGNAL, Does.CANCEL) and action.subjects & asked:
+                name = _written(graph, action)
+                step = graph.step(at.function, at.at, f"nobody keeps this timer, so nobody cancels it once `{name}` is done")
+                return _Future(name, entry, step)
     return None
+
+
+def _delay(graph: Graph, unit: Unit, made: LibraryCall) -> ir.Expr | None:
+    """What says when the timer fires: its first parameter."""
+    model = graph.program.model(min(unit.handle)) if unit.handle else None
+    parameters = made.operation.params or (model.init if model is not None else ())
+    return made.given.get(parameters[0]) if parameters else None
+
+
+def _written(graph: Graph, action: Action) -> str:
+    """The object of an operation as the program calls it."""
+    match action.call.record.node:
+        case ir.Call(function=ir.Attribute(base=ir.Name(id=name))):
+            return name
+        case _:
+            return graph.program.describe(min(action.subjects))
 
 
 # --- what a timer keeps alive

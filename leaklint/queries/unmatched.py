@@ -80,7 +80,8 @@ def _repeats(graph: Graph, action: Action) -> bool:
 
 def _leak(graph: Graph, channel: Channel, action: Action, runner: Runner, side: str) -> Leak:
     unit = runner.unit
-    often = graph.recurrence([spawn.record for spawn in unit.spawns] if unit is not None else [action.call.record])
+    starts = (spawn.record for spawn in unit.spawns) if unit is not None else ()
+    often = graph.recurrence(starts) if unit is not None else graph.recurrences.of(action.function)
     source = unit.spawns[0].record.function if unit is not None else action.function
     nobody = "nobody that runs sends to it or closes it"
     if side == "send":
