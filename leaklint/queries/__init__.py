@@ -56,7 +56,7 @@ QUERIES: dict[str, Query] = {
     "unlimited": _query(unlimited, "unit kind operation growth"),
     "sibling-left": _query(sibling_left, "operation unit growth"),
     "rearming-timer": _query(rearming_timer, "callee growth"),
-    "unreleased": _query(unreleased, "object function growth"),
+    "unreleased": _query(unreleased, "object function growth", job="object function growth", unchecked="object function growth"),
     "lost": _query(
         lost, "object function growth", stale="object function growth", erased="object function growth", unpassed="object function growth"
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -90,7 +90,7 @@ class _Erasing:
             state = states[id(node)]
             if id(node) in clears:
                 if state & _STALE:
-                    return next(iter(looks.values()), None)
+                    return self._nearest(looks.values())
                 state = _NONE
             after, looked = self._after(self.function, node, state, 0)
             if looked:
@@ -100,6 +100,12 @@ class _Erasing:
                     states[id(target)] = states.get(id(target), 0) | after
                     todo.append(target)
         return None
+
+    def _nearest(self, looks: Iterable[Node]) -> Node | None:
+        """The last look before the clear in the order of the lines, or else the first behind it, which comes before it in a loop."""
+        lines = {line: node for node in looks if (line := getattr(getattr(node.stmt, "at", None), "line", None)) is not None}
+        before = [line for line in lines if line <= self.clear.at.line]
+        return lines[max(before) if before else min(lines)] if lines else None
 
     def _after(self, function: FunctionId, node: Node, state: int, depth: int) -> tuple[int, bool]:
         """The states after a node, and whether it looks."""
@@ -178,7 +184,7 @@ def _held(graph: Graph, action: Action) -> Iterator[tuple[ir.With, frozenset[int
 def _leak(graph: Graph, erasing: _Erasing, look: Node, wait: Action) -> Leak:
     program, function, clear, signal = graph.program, erasing.function, erasing.clear, erasing.signal.action
     name = min(program.describe(o) for o in erasing.events)
-    growth = graph.growth_at([clear.call.record])
+    often = graph.recurrence([clear.call.record])
     at: ir.Span = getattr(look.stmt, "at", clear.at)
     trace = (
         graph.step(function, at, f"`{graph.qualname(function)}` looks at {_named(erasing.signal.published)} here"),
@@ -188,8 +194,8 @@ def _leak(graph: Graph, erasing: _Erasing, look: Node, wait: Action) -> Leak:
     )
     return Leak(
         program.path(function.module), clear.at, graph.qualname(function),
-        {"object": name, "function": graph.qualname(function) or "the module", "growth": grows(graph, growth, "lost signal", function)},
-        Confidence.LIKELY, growth, trace, "erased",
+        {"object": name, "function": graph.qualname(function) or "the module", "growth": grows(graph, often, "lost signal", function)},
+        Confidence.LIKELY, often.growth, trace, "erased",
     )  # fmt: skip
 
 

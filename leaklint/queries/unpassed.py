@@ -13,7 +13,7 @@ from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.syntax import expressions, subexpressions, walk
 from leaklint.link.values import Container, FunctionId
-from leaklint.locks.cells import cell_of
+from leaklint.locks.cells import CHANGING, cell_of
 from leaklint.paths import Edge, Node
 from leaklint.queries.wording import grows
 
@@ -30,11 +30,10 @@ def unpassed(graph: Graph) -> Iterator[Leak]:
         if made is None or obj not in queued.objects or made[0] not in graph.program.live or made[0].source in told:
             continue
         wakers = [a for a in graph.program.on(obj) if a.does is Does.SIGNAL and a.function != made[0] and _wakes_one(graph, a)]
-        awaited = _awaited(graph, made[0], obj) if wakers else []
-        for node in awaited:
+        for node, name in _awaited(graph, made[0], obj) if wakers else ():
             if _wants_room(graph, made[0], obj, node) and not _passes_on(graph, made[0], obj, node, wakers):
                 told.add(made[0].source)
-                yield _leak(graph, made, obj, node, wakers[0])
+                yield _leak(graph, made, name, node, wakers[0])
                 break
 
 
@@ -51,8 +50,12 @@ class _Queued:
 
 
 def _wakes_one(graph: Graph, wake: Action) -> bool:
-    """Whether the waker takes one of a queue, whichever is next, and leaves the others waiting."""
+    """Whether the waker takes one of a queue, whichever is next, and leaves the others waiting. What hands over a value answers the one who
+    asked for it."""
     function, node = wake.function, wake.call.record.node
+    value = wake.call.given.get(wake.call.operation.value or "")
+    if value is not None and not isinstance(value, ir.Constant):
+        return False
     receiver = node.function.base if node is not None and isinstance(node.function, ir.Attribute) else None
     if receiver is None or not _is_next(graph, function, receiver):
         return False
@@ -116,16 +119,13 @@ def _empties(loop: ir.While | ir.For) -> bool:
             return True
 
 
-def _awaited(graph: Graph, function: FunctionId, obj: int) -> list[Node]:
-    """The nodes at which the function awaits the object it has made: itself, or its `wait()`."""
+def _awaited(graph: Graph, function: FunctionId, obj: int) -> Iterator[tuple[Node, str]]:
+    """The nodes at which the function awaits the object it has made, itself or its `wait()`, each with the name it has there."""
     program = graph.program
-    found = []
     for node in graph.paths(function).nodes:
         for one in (p for part in node.parts for p in subexpressions(part) if isinstance(p, ir.Await)):
-            names = [p for p in subexpressions(one.value) if isinstance(p, ir.Name)]
-            if any(obj in program.local_objects(function, (name.id,)) for name in names):
-                found.append(node)
-    return found
+            names = (p.id for p in subexpressions(one.value) if isinstance(p, ir.Name))
+            yield from ((node, name) for name in names if obj in program.local_objects(function, (name,)))
 
 
 def _wants_room(graph: Graph, function: FunctionId, obj: int, node: Node) -> bool:
@@ -210,19 +210,31 @@ def _sites_from(graph: Graph, function: FunctionId, starts: list[Node]) -> Itera
                 yield from (p.site for e in expressions(inner) for p in subexpressions(e) if isinstance(p, ir.Call))
 
 
-def _leak(graph: Graph, made: tuple[FunctionId, ir.Span], obj: int, node: Node, wake: Action) -> Leak:
+def _leak(graph: Graph, made: tuple[FunctionId, ir.Span], name: str, node: Node, wake: Action) -> Leak:
     program, function = graph.program, made[0]
-    name = program.describe(obj)
     at: ir.Span = getattr(node.stmt, "at", made[1])
-    records = [call.record for call in program.state.constructed.get(obj, ())]
-    growth = graph.growth_at(records)
+    often = graph.recurrences.of(function)
     trace = (
-        graph.step(function, made[1], f"`{name}` is made here and put into a queue"),
+        graph.step(function, _queued_at(graph, function, name) or made[1], f"`{name}` is put into a queue here"),
         graph.step(wake.function, wake.at, f"`{graph.qualname(wake.function)}` wakes one of the queue, and only one"),
         graph.step(function, at, f"a cancellation may arrive here when `{name}` is woken already: nobody else is woken in its place"),
     )
     return Leak(
         program.path(function.module), at, graph.qualname(function),
-        {"object": name, "function": graph.qualname(function), "growth": grows(graph, growth, "lost wake-up", function)},
-        Confidence.LIKELY, growth, trace, "unpassed",
+        {"object": name, "function": graph.qualname(function), "growth": grows(graph, often, "lost wake-up", function)},
+        Confidence.LIKELY, often.growth, trace, "unpassed",
     )  # fmt: skip
+
+
+def _queued_at(graph: Graph, function: FunctionId, name: str) -> ir.Span | None:
+    """Where the function puts what a variable holds into a container."""
+    for stmt in walk(graph.program.node(function).body):
+        match stmt:
+            case ir.Evaluate(value=ir.Call(function=ir.Attribute(name=method), arguments=arguments), at=at) if method in CHANGING:
+                if any(p == ir.Name(name) for a in arguments for p in subexpressions(a.value)):
+                    return at
+            case ir.Bind(targets=(ir.Subscript(),), value=value, at=at) if any(p == ir.Name(name) for p in subexpressions(value)):
+                return at
+            case _:
+                pass
+    return None

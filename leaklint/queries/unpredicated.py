@@ -132,7 +132,7 @@ def _gives_way(graph: Graph, function: FunctionId, node: Node) -> bool:
 def _leak(graph: Graph, wait: Action, signal: Signal, taken: Node, test: Node | None) -> Leak:
     program, function, notify = graph.program, wait.function, signal.action
     name = min(program.describe(o) for o in wait.subjects)
-    growth = graph.growth_at([wait.call.record])
+    often = graph.recurrence([wait.call.record])
     steps: list[Step] = []
     if test is not None and (at := getattr(test.stmt, "at", None)) is not None:
         steps.append(graph.step(function, at, "the state is tested here, before the lock is taken"))
@@ -142,6 +142,6 @@ def _leak(graph: Graph, wait: Action, signal: Signal, taken: Node, test: Node | 
     steps.append(graph.step(function, wait.at, "this waits for the next notify, which may never come"))
     return Leak(
         program.path(function.module), wait.at, graph.qualname(function),
-        {"object": name, "function": graph.qualname(function) or "the module", "growth": grows(graph, growth, "waiting caller", function)},
-        Confidence.LIKELY, growth, tuple(steps), "default" if test is None else "stale",
+        {"object": name, "function": graph.qualname(function) or "the module", "growth": grows(graph, often, "waiting caller", function)},
+        Confidence.LIKELY, often.growth, tuple(steps), "default" if test is None else "stale",
     )  # fmt: skip

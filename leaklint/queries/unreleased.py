@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does, Kind
+from leaklint.catalog.grammar import Does
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.sizes import whole_number
 from leaklint.link.syntax import subexpressions
 from leaklint.link.values import FunctionId
-from leaklint.paths import EXCEPTIONAL, Choices, Edge, Exit, Facts, Node
-from leaklint.queries.holding import Event, Holdable, Holding, held_edges, holdables
+from leaklint.paths import EXCEPTIONAL, Exit, Node
+from leaklint.queries.handed import kept_by_job
+from leaklint.queries.held import WAITS_FOR_EVER, Way, held_ways, is_permit, left, span_of, take_span
+from leaklint.queries.holding import Event, Holdable, Holding, holdables
 from leaklint.queries.query import NoOptions
+from leaklint.queries.unchecked import unchecked
 from leaklint.queries.wording import grows
 from leaklint.recurrence import ONCE
 
@@ -34,6 +37,8 @@ def unreleased(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             functions |= graph.program.callers.get(acquirer, frozenset())
         for function in sorted(functions & graph.program.live):
             yield from _judge(graph, holding, function)
+        yield from kept_by_job(graph, holding)
+    yield from unchecked(graph)
 
 
 def _dies_with_its_function(graph: Graph, holding: Holding) -> bool:
@@ -85,10 +90,6 @@ def _tries_again(graph: Graph, acquire: Action) -> bool:
     return place is None or any(isinstance(loop, ir.While) for loop in place.loops)
 
 
-Way = tuple[Exit, Edge, Node]
-"""A way out on which the lock is held: how the function ends, and the last step that says why."""
-
-
 def _judge(graph: Graph, holding: Holding, function: FunctionId) -> Iterator[Leak]:
     told: set[int] = set()
     for node in graph.paths(function).nodes:
@@ -108,7 +109,7 @@ def _is_plain(node: Node) -> bool:
 
 
 def _leaking_way(graph: Graph, holding: Holding, function: FunctionId, take: Node) -> Way | None:
-    ways = _held_ways(graph, holding, function, take)
+    ways = held_ways(graph, holding, function, take)
     returns = [way for way in ways if way[0] is Exit.RETURN]
     others = [way for way in ways if way[0] is not Exit.RETURN]
     if not ways:
@@ -120,15 +121,9 @@ def _leaking_way(graph: Graph, holding: Holding, function: FunctionId, take: Nod
         others = [way for way in others if not _hands_over(way[2])]
     if not others or callers.clean_up or (function in holding.keepers and not callers.pair):
         return None
-    if callers.give_later and _is_permit(graph, holding):  # it goes with what is handed on, in ways that calls do not show
+    if callers.give_later and is_permit(graph, holding):  # it goes with what is handed on, in ways that calls do not show
         return None
     return others[0]
-
-
-def _is_permit(graph: Graph, holding: Holding) -> bool:
-    """Whether it is a semaphore: its permits are given back by whoever has what they stand for."""
-    objects = holding.what.objects
-    return bool(objects) and all(graph.program.kind(o) is Kind.SEMAPHORE for o in objects)
 
 
 def _hands_over(node: Node) -> bool:
@@ -154,7 +149,8 @@ class _Callers:
 
 
 def _callers(graph: Graph, holding: Holding, function: FunctionId) -> _Callers:
-    later = cleaned = paired = False
+    later = paired = _is_left_by_a_block(graph, holding, function)
+    cleaned = False
     for caller in sorted(graph.program.callers.get(function, frozenset())):
         for number in graph.calls_to(caller, function):
             for node in graph.paths(caller).of(number):
@@ -164,6 +160,16 @@ def _callers(graph: Graph, holding: Holding, function: FunctionId) -> _Callers:
                 cleaned = cleaned or gives_raised
                 paired = paired or (gives_later and not gives_raised)
     return _Callers(later, cleaned, paired)
+
+
+def _is_left_by_a_block(graph: Graph, holding: Holding, function: FunctionId) -> bool:
+    """Whether it is an `__enter__` whose `__exit__` gives back: that runs after the block, and not when entering it fails."""
+    node = graph.program.node(function)
+    if node.name not in ("__enter__", "__aenter__") or node.owner is None:
+        return False
+    functions = graph.program.modules[function.module].summary.functions
+    exits = (i for i, f in enumerate(functions) if f.owner == node.owner and f.name in ("__exit__", "__aexit__"))
+    return any(function.inner(index) in holding.releasers for index in exits)
 
 
 def _gives(holding: Holding, function: FunctionId, starts: list[Node]) -> bool:
@@ -183,104 +189,21 @@ def _gives(holding: Holding, function: FunctionId, starts: list[Node]) -> bool:
     return False
 
 
-_MOST = 20_000
-"""Steps of a search after which a function counts as too tangled to judge."""
-
-
-def _held_ways(graph: Graph, holding: Holding, function: FunctionId, take: Node) -> list[Way]:
-    """The ways from the take out of the function on which nothing gives back, one for each statement they leave from, explicit ones
-    first. What earlier tests and assignments say about later tests is heeded."""
-    paths = graph.paths(function)
-    choices = Choices(graph.program.node(function), paths, lambda call: _is_held_test(graph, holding, function, call))
-    events: dict[int, Event | None] = {}
-    todo: list[tuple[Node, Facts, _Trail | None]] = [(paths.entry, frozenset(), None)]
-    seen: set[tuple[int, Facts, bool]] = set()
-    found: dict[tuple[Exit, int], Way] = {}
-    while todo:
-        node, facts, trail = todo.pop()
-        key = (id(node), facts, trail is not None)
-        if key in seen:
-            continue
-        seen.add(key)
-        if len(seen) > _MOST:
-            return []
-        if trail is not None:
-            if node.exit_kind is not None:
-                edge, origin = (Edge.NEXT, trail.last) if node.exit_kind is Exit.RETURN else trail.raised
-                found.setdefault((node.exit_kind, id(origin)), (node.exit_kind, edge, origin))
-                continue
-            if id(node) not in events:
-                events[id(node)] = holding.event(function, node)
-            if events[id(node)] is not None:
-                continue
-        for way, target, known in choices.onward(node, facts):
-            if trail is None and node is take and way in held_edges(node):
-                todo.append((target, choices.assume_result(node, known), _Trail(node, (Edge.NEXT, node))))
-            elif trail is None:
-                todo.append((target, known, None))
-            else:
-                last = node if node.stmt is not None and node.kind != "exit" else trail.last
-                todo.append((target, known, _Trail(last, (way, node) if way in EXCEPTIONAL and node.kind != "except" else trail.raised)))
-    return sorted(found.values(), key=_rank)
-
-
-@dataclass(frozen=True, slots=True)
-class _Trail:
-    """Of a way on which the lock is held: its last statement, and the last of its steps that raised."""
-
-    last: Node
-    raised: tuple[Edge, Node]
-
-
-def _rank(way: Way) -> tuple[bool, bool, int, int]:
-    exit_kind, _, node = way
-    at = _span(node)
-    return (exit_kind is not Exit.RETURN, not isinstance(node.stmt, ir.Return | ir.Raise), at.line if at else 0, at.column if at else 0)
-
-
-def _is_held_test(graph: Graph, holding: Holding, function: FunctionId, call: ir.Call) -> bool:
-    """`lock.locked()`, which is true while it is held."""
-    at = graph.program.at(function.site(call.site))
-    return any(a.method == "locked" and a.subjects & holding.what.objects for a in at)
-
-
 def _leak(graph: Graph, holding: Holding, function: FunctionId, take: Node, way: Way) -> Leak | None:
     _, edge, node = way
-    at, where = _take_span(graph, holding, function, take), _span(node)
+    at, where = take_span(graph, holding, function, take), span_of(node)
     if at is None:
         return None
     name, qualname = holding.what.name, graph.qualname(function)
-    is_one_of_many = _is_permit(graph, holding) or not holding.what.objects
+    is_one_of_many = is_permit(graph, holding) or not holding.what.objects
     often = graph.recurrences.of(function) if is_one_of_many else ONCE
-    match edge:
-        case Edge.CANCEL:
-            what = "a cancellation may arrive here"
-        case Edge.RAISE if not isinstance(node.stmt, ir.Raise):
-            what = "this may raise"
-        case _:
-            what = "the function is left here"
     trace = (
         graph.step(function, at, f"`{name}` is acquired here"),
-        graph.step(function, where or at, f"{what}, and `{name}` is still held"),
-        graph.step(function, at, "whoever acquires it next waits for ever"),
+        graph.step(function, where or at, f"{left(edge, node)}, and `{name}` is still held"),
+        graph.step(function, at, "one permit less is left for all others" if is_permit(graph, holding) else WAITS_FOR_EVER),
     )
     return Leak(
         graph.program.path(function.module), at, qualname,
         {"object": name, "function": qualname or "the module", "growth": grows(graph, often, "permit", function)},
         Confidence.LIKELY, often.growth, trace,
     )  # fmt: skip
-
-
-def _take_span(graph: Graph, holding: Holding, function: FunctionId, take: Node) -> ir.Span | None:
-    """The call that takes, or the statement where there is none."""
-    program = graph.program
-    for record in program.state.calls:
-        if record.function == function and record.site.number in take.sites() and record.by is None:
-            here = program.at(record.site)
-            if any(a.subjects & holding.what.objects for a in here) or program.state.callees.get(record.site, set()) & holding.acquirers:
-                return record.at
-    return _span(take)
-
-
-def _span(node: Node) -> ir.Span | None:
-    return getattr(node.stmt, "at", None)
