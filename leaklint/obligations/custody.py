@@ -13,6 +13,7 @@ from leaklint.link.flow.state import CallRecord
 from leaklint.link.syntax import expressions, scope_names, subexpressions, target_names, walk
 from leaklint.link.values import ClassValue, Container, FunctionId, Instance, Method
 from leaklint.obligations.debts import Debt, Debts
+from leaklint.obligations.pools import Pools
 from leaklint.obligations.risks import Risks
 from leaklint.obligations.things import Acquired, Thing
 from leaklint.obligations.uses import Fate, Step, Uses, gives_self
@@ -54,6 +55,7 @@ class Custody:
         self.program = graph.program
         self.debts = debts
         self.risks = Risks(graph)
+        self.pools = Pools(graph.program)
         self._outcomes: dict[FunctionId, tuple[Outcome, ...]] = {}
         self._given: dict[FunctionId, tuple[Thing, ...]] = {}
         self._dropped: dict[tuple[FunctionId, str], bool] = {}
@@ -88,7 +90,9 @@ class Custody:
         program = self.program
         result = program.holds(program.state.solver.known(("result", *function.source, function.context)))
         node = program.node(function)
-        if node.is_generator or not any(self.debts.of(o) is not None for o in self._one_deep(result)):
+        if node.is_generator:
+            return
+        if function not in self.pools.around and not any(self.debts.of(o) is not None for o in self._one_deep(result)):
             return
         for outcome in self.outcomes(function):
             if outcome.fates & {Fate.RETURNED} and not outcome.fates & {Fate.MOVED}:
@@ -116,6 +120,9 @@ class Custody:
             for thing in self.things(inner):
                 incurs = thing.debt is not None and bool({f.source for f in thing.debt.incurred} & {f.source for f in callees})
                 yield replace(thing, owed=thing.owed or incurs)
+            return
+        if callees and (takers := self.pools.takers(callees)):
+            yield Thing(None, None, takers, True, record)
             return
         if called == {ClassValue}:
             new = {o for o in program.holds(record.result) if isinstance(program.value(o), Instance) or program.model(o) is not None}
@@ -157,19 +164,19 @@ class Custody:
 
     def _acquired(self, function: FunctionId) -> Iterator[Acquired]:
         node = self.program.node(function)
-        if node.kind != "def":
+        if node.kind != "def" or self.program.modules[function.module].summary.is_outline:
             return
         for record in self._records.get(function, ()):
             place = self.program.place(function, record.site.number)
             assert record.node is not None
-            bound = tuple(_targets(place.stmt, record.node, self._is_async(record))) if place is not None else ()
+            bound, given = _targets(place.stmt, record.node, self._is_async(record)) if place is not None else ((), None)
             if not bound or not _are_names(bound):
                 continue
             for thing in self.things(record):
                 names = self._holders(function, bound, thing)
                 if names and not names & self._shared(function):
                     for one in self.graph.paths(function).of(record.site.number):
-                        yield Acquired(function, thing, record, one, names)
+                        yield Acquired(function, thing, record, one, names, given)
 
     def _is_async(self, record: CallRecord) -> bool:
         """Whether what the call gives has to be awaited."""
@@ -184,7 +191,7 @@ class Custody:
         for target in bound:
             names = set(target_names(target))
             if isinstance(target, ir.Display) and not self._comes_with_its_protocol(thing):
-                names = {n for n in names if thing.object in self.program.local_objects(function, (n,))}
+                names = {n for n in names if thing.object is not None and thing.object in self.program.local_objects(function, (n,))}
             found |= names
         return frozenset(found)
 
@@ -219,16 +226,17 @@ class Custody:
         return self._dropped[key]
 
     def _follow(self, acquired: Acquired) -> Outcome:
-        ends, fates = self._search(acquired.function, acquired.thing, acquired.node, acquired.names)
+        ends, fates = self._search(acquired.function, acquired.thing, acquired, acquired.names)
         return Outcome(acquired, ends, fates)
 
-    def _search(self, function: FunctionId, thing: Thing, take: Node | None, names: frozenset[str]) -> _Found:
+    def _search(self, function: FunctionId, thing: Thing, acquired: Acquired | None, names: frozenset[str]) -> _Found:
         """The ways from the node that takes (from the start, without one) on which the thing is forgotten, and its fates on the others.
         What earlier tests and assignments say about later tests is heeded."""
         paths = self.graph.paths(function)
         choices = Choices(self.program.node(function), paths, lambda call: False)
         uses = Uses(self.graph, function, thing, self.may_drop)
         steps: dict[tuple[int, frozenset[str]], Step] = {}
+        take = acquired.node if acquired is not None else None
         start = None if take is not None else _Trail(names, thing.owed, paths.entry, (Edge.NEXT, paths.entry))
         todo: list[tuple[Node, Facts, _Trail | None]] = [(paths.entry, frozenset(), start)]
         seen: set[tuple[int, Facts, frozenset[str] | None, bool]] = set()
@@ -245,7 +253,7 @@ class Custody:
             if trail is None:
                 for way, target, known in choices.onward(node, facts):
                     if node is take and way not in EXCEPTIONAL:
-                        todo.append((target, _assume(choices, known, names), _Trail(names, thing.owed, node, (Edge.NEXT, node))))
+                        todo.append((target, _assume(choices, known, names, acquired), _Trail(names, thing.owed, node, (Edge.NEXT, node))))
                     todo.append((target, known, None))
                 continue
             if node.exit_kind is not None:
@@ -306,8 +314,10 @@ class _Trail:
     raised: tuple[Edge, Node]
 
 
-def _assume(choices: Choices, facts: Facts, names: frozenset[str]) -> Facts:
-    """What holds where a thing has been got: its names are not None."""
+def _assume(choices: Choices, facts: Facts, names: frozenset[str], acquired: Acquired | None) -> Facts:
+    """What holds where a thing has been got: its names are not None, and there was none before."""
+    if acquired is not None and acquired.given is not None:
+        facts = choices.assume(facts, *acquired.given)
     for name in names:
         facts = choices.assume(facts, ir.Name(name), holds=True)
     return facts
@@ -335,6 +345,8 @@ def _is_whole(value: ir.Expr | None, call: ir.Call | None, awaited: bool) -> boo
             return awaited and inner is call
         case ir.Display(kind="tuple", items=items):
             return any(_is_whole(item, call, awaited) for item in items)
+        case ir.Operation(operator="or", operands=operands):
+            return _is_whole(operands[-1], call, awaited)
         case None:
             return False
         case _:
@@ -346,14 +358,20 @@ def _takes_more(method: ir.Function) -> bool:
     return any(p.default is None and p.kind in ("positional", "any", "keyword") for p in method.parameters[1:])
 
 
-def _targets(stmt: ir.Stmt, call: ir.Call, awaited: bool) -> Iterator[ir.Expr]:
-    """What a statement binds the result of a call to."""
-    if isinstance(stmt, ir.Bind) and _is_whole(stmt.value, call, awaited) and not isinstance(stmt.value, ir.Display):
-        yield from stmt.targets
-    for expression in expressions(stmt):
-        for one in subexpressions(expression):
-            if isinstance(one, ir.Walrus) and _is_whole(one.value, call, awaited):
-                yield one.target
+def _targets(stmt: ir.Stmt, call: ir.Call, awaited: bool) -> tuple[tuple[ir.Expr, ...], tuple[ir.Expr, bool] | None]:
+    """What a statement binds the result of a call to, and the condition under which it does (see `Acquired`)."""
+    match stmt:
+        case ir.Bind(targets=targets, value=ir.Operation(operator="or", operands=(given, last))) if _is_whole(last, call, awaited):
+            return targets, (given, False)
+        case ir.Bind(targets=targets, value=ir.Choice(test=test, then=then)) if _is_whole(then, call, awaited):
+            return targets, (test, True)
+        case ir.Bind(targets=targets, value=ir.Choice(test=test, otherwise=otherwise)) if _is_whole(otherwise, call, awaited):
+            return targets, (test, False)
+        case ir.Bind(targets=targets, value=value) if _is_whole(value, call, awaited) and not isinstance(value, ir.Display | ir.Operation):
+            return targets, None
+        case _:
+            inner = (one for expression in expressions(stmt) for one in subexpressions(expression))
+            return tuple(one.target for one in inner if isinstance(one, ir.Walrus) and _is_whole(one.value, call, awaited)), None
 
 
 def _are_names(targets: tuple[ir.Expr, ...]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from leaklint import ir
 from leaklint.catalog.grammar import Kind
 from leaklint.link.flow.state import CallRecord
 from leaklint.link.values import FunctionId
@@ -36,10 +37,12 @@ class Thing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Acquired:
-    """A thing that locals of a function get at a node, by a call there; `names` are those that hold it."""
+    """A thing that locals of a function get at a node, by a call there; `names` hold it. `given`: a condition, and whether it
+    holds where it is this call that gives it, not something that was there before (`own or make()`)."""
 
     function: FunctionId
     thing: Thing
     record: CallRecord
     node: Node
     names: frozenset[str]
+    given: tuple[ir.Expr, bool] | None

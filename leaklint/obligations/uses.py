@@ -181,7 +181,7 @@ class _Reading:
             case ir.Call():
                 return self._call(expression)
             case ir.Await(value=ir.Call() as call):
-                return self._call(call)
+                return self._call(call, awaited=True)
             case ir.Await(value=value):
                 if self._value(value) is Has.SAME and self.thing.kind in UNITS:
                     self.fates.add(Fate.SETTLED)
@@ -243,7 +243,7 @@ class _Reading:
             return debt.methods
         return frozenset(self.program.node(taker).name for taker in self.thing.takers)
 
-    def _call(self, call: ir.Call) -> Has:
+    def _call(self, call: ir.Call, *, awaited: bool = False) -> Has:
         match call.function:
             case ir.Attribute(base=base, name=name):
                 has = self._value(base)
@@ -259,7 +259,7 @@ class _Reading:
         for argument in call.arguments:
             has = self._value(argument.value)
             if has is not Has.NOT:
-                result = max(result, self._given(call, argument, has))
+                result = max(result, self._given(call, argument, has, awaited))
         return result
 
     def _root(self, expression: ir.Expr) -> str | None:
@@ -314,7 +314,7 @@ class _Reading:
         teardowns = debt.teardowns
         return bool(teardowns) and bool(self.program.reached(callees) & teardowns)
 
-    def _given(self, call: ir.Call, argument: ir.Argument, has: Has) -> Has:
+    def _given(self, call: ir.Call, argument: ir.Argument, has: Has, awaited: bool) -> Has:
         """The thing, or what holds it, is an argument."""
         effects = self.program.effects
         site = self.uses.function.site(call.site)
@@ -322,9 +322,9 @@ class _Reading:
         records = effects.records(site)
         for record in records:
             found |= effects.of_argument(record, argument.value)
-        if not records:
-            found.add(Effect.ESCAPES)
         actions = [a for a in self.program.at(site) if a.call.record.by is None]
+        if not records or (awaited and not actions and not self.program.state.callees.get(site)):
+            found.add(Effect.ESCAPES)  # what is awaited is more than it seems
         if any(a.does in (Does.SHIELD, Does.WAIT) for a in actions) and self.thing.kind in UNITS:
             self.unless_cancelled = True
         makes = any(isinstance(self.program.value(o), ClassValue) for o in self.program.called(site))

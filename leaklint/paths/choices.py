@@ -28,6 +28,8 @@ class Choices:
             match node.stmt:
                 case ir.Branch(test=test) | ir.While(test=test):
                     tested.update(set(_atoms(test)))
+                case ir.Bind(value=ir.Operation(operator="or", operands=(test, _)) | ir.Choice(test=test)):
+                    tested.update(set(_atoms(test)))
                 case ir.Bind(targets=targets, value=ir.Constant() | ir.Call() | ir.Await()):
                     stated.update(t for t in targets if isinstance(t, ir.Name | ir.Attribute))
                 case _:
@@ -148,6 +150,8 @@ def _atom(test: ir.Expr) -> tuple[ir.Expr, bool]:
             return ir.Comparison(left, ("is",), rights), False
         case ir.Comparison(left=left, operators=("!=",), rights=rights):
             return ir.Comparison(left, ("==",), rights), False
+        case ir.Call(function=ir.Name(id=name), arguments=arguments) if _is_stable(test):  # wherever it stands
+            return ir.Operation(name, tuple(argument.value for argument in arguments)), True
         case _:
             return test, True
 
