@@ -16,8 +16,9 @@ from leaklint.finding import Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.effects import Effect
-from leaklint.link.flow.state import CallRecord
+from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.reasons import Why
+from leaklint.link.units import Unit
 from leaklint.link.values import ClassId, ClassValue, FunctionId, Instance, Object, Resource, Site
 from leaklint.obligations.ends import Ends, is_end_of_unit
 from leaklint.obligations.holdings import Holdings
@@ -74,20 +75,24 @@ class Debts:
     # --- who settles
 
     def settlers(self, obj: int) -> frozenset[FunctionId]:
-        """The functions that may run in which an object is settled: where its methods are called or given to somebody who calls them, where
-        its unit is told to end."""
+        """The functions in which an object is settled: where it is handled, and where its unit is told to end."""
         found = self._settlers.get(obj)
         if found is None:
-            debt, live = self.of(obj), self.program.live
-            direct = {a.function for a in self.program.on(obj) if self.is_settling(a, obj)}
-            direct |= {function for site, function in self.program.state.entered.get(obj, {}).items() if self._leaves_owed(obj, debt)}
-            for unit in self.ends.units(obj):
-                direct |= self.ends.of(unit).enders
-            if debt is not None:
-                for teardown in debt.teardowns:
-                    direct |= self.program.callers.get(teardown, frozenset()) - debt.teardowns
-            found = self._settlers[obj] = frozenset(direct & live)
+            told = frozenset(f for unit in self.ends.units(obj) for f in self.ends.of(unit).enders)
+            found = self._settlers[obj] = self.handlers(obj) | told
         return found
+
+    def handlers(self, obj: int) -> frozenset[FunctionId]:
+        """The functions in which a method settles an object: one that is called, or given to somebody who calls it. Those that nobody in
+        sight runs are among them: a handler that a registry finds by its name is one."""
+        debt = self.of(obj)
+        found = {a.function for a in self.program.on(obj) if self.is_settling(a, obj)}
+        if self._leaves_owed(obj, debt):
+            found |= set(self.program.state.entered.get(obj, {}).values())
+        if debt is not None:
+            for teardown in debt.teardowns:
+                found |= self.program.callers.get(teardown, frozenset()) - debt.teardowns
+        return frozenset(found)
 
     def is_settling(self, action: Action, obj: int) -> bool:
         """Whether an operation on an object gives it back, or is its end."""
@@ -140,7 +145,7 @@ class Debts:
 
     def _find(self, obj: int) -> Debt | None:
         value = self.program.value(obj)
-        if self.ends.units(obj):
+        if self.program.kind(obj) is not Kind.EXECUTOR and any(_runs_on(unit) for unit in self.ends.units(obj)):
             return self._of_unit(obj)
         if isinstance(value, Resource):
             return self._of_resource(obj)
@@ -150,29 +155,37 @@ class Debts:
 
     def _of_resource(self, obj: int) -> Debt | None:
         model, made = self.program.model(obj), self.program.made_at(obj)
-        if model is None or not model.owes or made is None:
+        if model is None or not model.owes or made is None or self._is_only_looked_up(obj):
             return None
         why = self.graph.step(*made, f"`{self.program.describe(obj)}` is made here")
         return Debt(obj, model.kind, frozenset(model.owes), frozenset(), frozenset(), model.collected, why)
 
+    def _is_only_looked_up(self, obj: int) -> bool:
+        """Whether it exists already where the program gets hold of it (`get_running_loop`)."""
+        return all(call.operation.does is Does.OBSERVE for call in self._making(obj))
+
+    def _making(self, obj: int) -> list[LibraryCall]:
+        value = self.program.value(obj)
+        calls = list(self.program.state.constructed.get(obj, ()))
+        if not calls and isinstance(value, Resource):
+            calls = [call for call in self.program.state.at(value.site) if obj in call.made]
+        return calls
+
     def _of_unit(self, obj: int) -> Debt | None:
         for unit in self.ends.units(obj):
             kind = _UNIT_KINDS.get(unit.kind)
-            daemon = unit.daemon and unit.kind is not UnitKind.TASK
-            if (
-                kind is None
-                or unit.made is None
-                or not unit.spawns
-                or daemon
-                or not (unit.kind is UnitKind.PROCESS or self.ends.of(unit).lasts)
-            ):
-                continue
-            record = unit.made.record
-            model = self.program.model(obj)
-            owes = frozenset(model.owes) if model is not None else frozenset()
-            why = self.graph.step(record.function, record.at, f"`{unit.name}` is started here and goes on until it is told to end")
-            return Debt(obj, kind, owes or frozenset({"cancel"}), frozenset(), frozenset(), False, why)
+            if kind is not None and unit.made is not None and self._must_be_ended(unit):
+                record, model = unit.made.record, self.program.model(obj)
+                owes = frozenset(model.owes) if model is not None and model.owes else frozenset({"cancel"})
+                why = self.graph.step(record.function, record.at, f"`{unit.name}` is started here and goes on until it is told to end")
+                return Debt(obj, kind, owes, frozenset(), frozenset(), False, why)
         return None
+
+    def _must_be_ended(self, unit: Unit) -> bool:
+        """Whether it goes on until something happens. What is a daemon ends with the process, and that is meant."""
+        if not unit.spawns or not _runs_on(unit) or (unit.daemon and unit.kind is not UnitKind.TASK):
+            return False
+        return unit.kind is UnitKind.PROCESS or self.ends.of(unit).lasts
 
     def _of_instance(self, obj: int) -> Debt | None:
         """What an instance has made and nobody but its own methods settles."""
@@ -211,9 +224,9 @@ class Debts:
             if not through:
                 return None  # somebody else ends it
             teardowns |= through
-        if any(is_finalizer(self.graph, f) or self._is_called_by_library(f) for f in teardowns):
+        if any(is_finalizer(self.graph, f) or self._runs_by_itself(f) for f in teardowns):
             return None
-        teardowns = {f for f in teardowns - making if program.node(f).name not in _BEFORE}
+        teardowns = {f for f in teardowns - making if program.node(f).name not in _BEFORE and self._is_for_others(f, own)}
         if not teardowns:
             return None
         at_once = any(program.node(f).name in _BEFORE for f in making)
@@ -224,12 +237,9 @@ class Debts:
 
     def makers(self, obj: int) -> list[CallRecord]:
         """The calls that make an object, those that start its unit included."""
-        records = [unit.made.record for unit in self.ends.units(obj) if unit.made is not None]
-        if not records:
-            records = [call.record for call in self.program.state.constructed.get(obj, ())]
+        records = [one.made for unit in self.ends.units(obj) for one in self.ends.started(unit)]
         value = self.program.value(obj)
-        if not records and isinstance(value, Resource):
-            records = [call.record for call in self.program.state.at(value.site)]
+        records = records or [call.record for call in self._making(obj)]
         if not records and (record := self.program.state.made_by.get(obj)) is not None:
             records = [record]
         return records or self._makers_of_all(value)
@@ -247,12 +257,16 @@ class Debts:
                     found.setdefault(value.cls, []).append(record)
         return found
 
-    def _is_called_by_library(self, function: FunctionId) -> bool:
-        """Whether a library calls the function of its own accord: a protocol's `connection_lost`, a callback."""
+    def _is_for_others(self, function: FunctionId, own: frozenset[FunctionId]) -> bool:
+        """Whether a method is there for those who have the instance: by its name, or because they call it."""
+        name = self.program.node(function).name
+        return not name.startswith("_") or name.endswith("__") or bool(self.program.callers.get(function, frozenset()) - own)
+
+    def _runs_by_itself(self, function: FunctionId) -> bool:
+        """Whether a library calls the function of its own accord (a protocol's `connection_lost`, a callback), or a unit starts in it."""
         reason = self.program.openness.callable.get(function)
         overrides = reason is not None and reason.why is Why.OVERRIDES and not self.program.node(function).name.endswith("exit__")
-        units = self.program.entered_by.get(function, ())
-        return overrides or any(unit.kind in (UnitKind.CALLBACK, UnitKind.HANDLER) for unit in units)
+        return overrides or bool(self.program.entered_by.get(function))
 
     def _above(self, functions: Iterable[FunctionId]) -> frozenset[FunctionId]:
         """The functions, and all that run them as part of themselves."""
@@ -263,3 +277,8 @@ class Debts:
                 seen.add(caller)
                 todo.append(caller)
         return frozenset(seen)
+
+
+def _runs_on(unit: Unit) -> bool:
+    """Whether a unit goes on by itself once it is started; a callback does that only while it is armed."""
+    return unit.kind is not UnitKind.CALLBACK or any(spawn.operation.does is Does.ARM for spawn in unit.spawns)

@@ -14,10 +14,11 @@ from leaklint.queries.copied import copied
 from leaklint.queries.counting import miscounted
 from leaklint.queries.dropped import dropped
 from leaklint.queries.endless import endless_receiver
+from leaklint.queries.forgotten import PARTIAL_FACTS
 from leaklint.queries.leaving import FACTS
 from leaklint.queries.lost import lost
 from leaklint.queries.must_release import Options as Owed
-from leaklint.queries.must_release import must_release
+from leaklint.queries.must_release import must_release, partial_teardown
 from leaklint.queries.outlived import outlived
 from leaklint.queries.pending import left_pending
 from leaklint.queries.query import NoOptions, Query
@@ -67,7 +68,8 @@ QUERIES: dict[str, Query] = {
         sometimes="operation object lock waker growth",
         suspended="lock waker",
     ),
-    "must-release": _query(must_release, FACTS, Owed, nowhere=FACTS, way=FACTS, lost=FACTS, cancelled=FACTS),
+    "must-release": _query(must_release, FACTS, Owed, nowhere=FACTS, way=FACTS, lost=FACTS, cancelled=FACTS, owner=FACTS, endless=FACTS),
+    "partial-teardown": _query(partial_teardown, PARTIAL_FACTS),
     "copied": _query(copied, "operation object size count growth"),
 }
 
