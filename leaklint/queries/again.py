@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, UnitKind
-from leaklint.exits.ways import agrees, first_reached
+from leaklint.exits.ways import agrees, bound_at, first_reached
 from leaklint.graph import Graph
-from leaklint.link.syntax import subexpressions
+from leaklint.link.syntax import subexpressions, walk
+from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 from leaklint.obligations.armed import Kept
 from leaklint.paths import EXCEPTIONAL, Edge, Node
@@ -107,14 +108,7 @@ class Again:
         return False
 
     def _cancels(self, function: FunctionId, node: Node) -> bool:
-        for number in node.sites():
-            site = function.site(number)
-            found = list(self.program.at(site))
-            for callee in self.program.reached(self.program.state.callees.get(site, ())) - {function}:
-                found += self.program.actions_in(callee)
-            if any(a.does in _ENDS and a.subjects & self.kept.handles for a in found):
-                return True
-        return False
+        return cancels_at(self.graph, function, node, self.kept.handles)
 
     # --- what follows
 
@@ -156,3 +150,49 @@ class Again:
                 if action.does is Does.SPAWN and action.call.operation.kind is UnitKind.TASK:
                     found += self.program.entries(action.call)
         return found
+
+
+def comes_again_armed(graph: Graph, unit: Unit, function: FunctionId, number: int, loop: ir.While | ir.For) -> bool:
+    """Whether the next turn comes to the place without passing one that cancels the timer."""
+    arms = graph.paths(function).of(number)
+    made = unit.made.record.site.number if unit.made is not None else number
+    names = frozenset(name for node in graph.paths(function).nodes for name in bound_at(node.stmt, made))
+    attributes = _attributes(graph, unit)
+
+    def truth(test: ir.Expr) -> bool | None:
+        match test:
+            case ir.Name(id=name) if name in names:
+                return True
+            case ir.Attribute(name=name) if name in attributes:
+                return True
+            case ir.Comparison(left=left, operators=("is" | "is not" as operator,), rights=(ir.Constant(kind="none"),)) if truth(left):
+                return operator == "is not"
+            case _:
+                return None
+
+    inside = {id(stmt) for stmt in walk(loop.body)} | {id(loop)}
+    found = first_reached(
+        [target for node in arms for edge, target in node.successors if edge not in EXCEPTIONAL],
+        lambda node: any(node is one for one in arms),
+        lambda node: cancels_at(graph, function, node, unit.handle) or (node.stmt is not None and id(node.stmt) not in inside),
+        lambda node, edge: edge not in EXCEPTIONAL and agrees(node, edge, truth),
+    )
+    return found is not None
+
+
+def cancels_at(graph: Graph, function: FunctionId, node: Node, handles: frozenset[int]) -> bool:
+    """Whether a timer is cancelled at a node, or in what is called there."""
+    program = graph.program
+    for number in node.sites():
+        site = function.site(number)
+        actions = list(program.at(site))
+        for callee in program.reached(program.state.callees.get(site, ())) - {function}:
+            actions += program.actions_in(callee)
+        if any(action.does in _ENDS and action.subjects & handles for action in actions):
+            return True
+    return False
+
+
+def _attributes(graph: Graph, unit: Unit) -> frozenset[str]:
+    names = (graph.program.names_of.get(obj, "") for obj in unit.handle)
+    return frozenset(name.rpartition(".")[2] for name in names if "." in name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does, UnitKind
+from leaklint.catalog.grammar import Does, UnitKind, Waits
 from leaklint.exits.loops import lasting
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
@@ -15,6 +15,11 @@ from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
+
+_NEAR = 1
+"""Calls between what a unit runs and an error or a wait of its own: those farther off are mostly a library's business, and soon over."""
+_FOR_ANOTHER = frozenset({Waits.UNTIL_SET, Waits.WHILE_EMPTY, Waits.UNTIL_NOTIFIED})
+"""Waits that another part of the program must end."""
 
 
 def sibling_left(graph: Graph, options: NoOptions) -> Iterator[Leak]:
@@ -61,7 +66,7 @@ def _is_alone(graph: Graph, action: Action, members: list[Unit]) -> bool:
 def _fails_at(graph: Graph, unit: Unit) -> Iterator[tuple[FunctionId, ir.Span]]:
     """The errors that the program itself raises in the unit and that end it."""
     program = graph.program
-    for function in sorted(program.reached(unit.entries)):
+    for function in sorted(_near(graph, unit)):
         if not any(program.raising.of(entry) for entry in unit.entries):
             return
         for stmt in walk(program.node(function).body):
@@ -72,10 +77,19 @@ def _fails_at(graph: Graph, unit: Unit) -> Iterator[tuple[FunctionId, ir.Span]]:
 def _lasts(graph: Graph, unit: Unit) -> bool:
     """Whether the unit goes on for long: it has a loop without an end, or waits for others without a bound."""
     program = graph.program
-    inside = program.reached(unit.entries)
+    inside = _near(graph, unit)
     if any(lasting(graph, function) for function in inside):
         return True
-    return any(a.waits is not None and program.blocks(a) and not a.deferred for function in inside for a in program.actions_in(function))
+    waits = (a for function in inside for a in program.actions_in(function) if a.waits in _FOR_ANOTHER)
+    return any(program.blocks(a) and not a.deferred and a.call.record.by is None for a in waits)
+
+
+def _near(graph: Graph, unit: Unit) -> frozenset[FunctionId]:
+    near = seen = frozenset(unit.entries)
+    for _ in range(_NEAR):
+        near = frozenset(callee for function in near for callee in graph.program.calls.get(function, ())) - seen
+        seen |= near
+    return seen
 
 
 def _is_cancelled(graph: Graph, unit: Unit) -> bool:

@@ -14,10 +14,10 @@ from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.units import Unit
-from leaklint.link.values import FunctionId, FunctionValue, Instance, Method, Site
+from leaklint.link.values import FunctionId, FunctionValue, Instance, Method
 from leaklint.obligations.armed import Armed, Kept
 from leaklint.paths import Edge, Exit, Node
-from leaklint.queries.again import Again
+from leaklint.queries.again import Again, cancels_at, comes_again_armed
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
 from leaklint.recurrence import Recurrence
@@ -36,7 +36,7 @@ def unstopped_timer(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             name = program.describe(kept[0])
             last = graph.step(made.record.function, made.record.at, f"nothing in the program cancels `{name}`")
             yield _unstopped(graph, unit, made, name, (_kept(graph, made, name), last))
-        elif not kept and cancels and (exit_ := _way_past(graph, unit, made)) is not None:
+        elif not kept and cancels and not _is_of_turns(graph, unit, made) and (exit_ := _way_past(graph, unit, made)) is not None:
             name = min(_names(graph, made.record.function, made.record.site.number), default=program.describe(min(unit.handle)))
             last = graph.step(made.record.function, exit_, f"this way out of the function does not cancel `{name}`")
             yield _unstopped(graph, unit, made, name, (_kept(graph, made, name), last))
@@ -86,6 +86,14 @@ def _timers(graph: Graph) -> Iterator[tuple[Unit, LibraryCall]]:
             continue
         if any(s.operation.does is Does.ARM for s in unit.spawns) and (unit.handle or unit.kind is UnitKind.CALLBACK):
             yield unit, unit.made
+
+
+def _is_of_turns(graph: Graph, unit: Unit, made: LibraryCall) -> bool:
+    """Whether the turns of a loop arm one after the other, so that each is left to the next turn (LK403)."""
+    function, number = made.record.function, made.record.site.number
+    loop = graph.recurrence([made.record]).loop
+    place = graph.program.place(function, number)
+    return loop is not None and place is not None and loop in place.loops and comes_again_armed(graph, unit, function, number, loop)
 
 
 def _kept(graph: Graph, made: LibraryCall, name: str) -> Step:
@@ -289,7 +297,7 @@ def _way_past(graph: Graph, unit: Unit, made: LibraryCall) -> ir.Span | None:
     def stops(node: Node) -> bool:
         if isinstance(node.stmt, ir.Return) and node.stmt.value is not None and holders(graph, function, node.stmt.value, unit.handle):
             return True
-        return any(_cancels_at(graph, function.site(site), function, unit.handle) for site in node.sites())
+        return cancels_at(graph, function, node, unit.handle)
 
     def follows(node: Node, edge: Edge) -> bool:
         return is_told(graph, function, node, edge) and agrees(node, edge, truth)
@@ -307,11 +315,3 @@ def _way_past(graph: Graph, unit: Unit, made: LibraryCall) -> ir.Span | None:
         return None
     last = before.get(id(found))
     return last.stmt.at if last is not None and isinstance(last.stmt, ir.Return | ir.Raise) else program.node(function).at
-
-
-def _cancels_at(graph: Graph, site: Site, function: FunctionId, handle: frozenset[int]) -> bool:
-    program = graph.program
-    ends = list(program.at(site))
-    for callee in program.reached(program.state.callees.get(site, set())) - {function}:
-        ends += program.actions_in(callee)
-    return any(a.does in (Does.CANCEL, Does.JOIN) and a.subjects & handle for a in ends)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
 from leaklint.exits.chains import rearms
-from leaklint.exits.ways import agrees, bound_at, first_reached
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
 from leaklint.link.flow.state import LibraryCall
@@ -15,13 +14,11 @@ from leaklint.link.syntax import walk
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Site
 from leaklint.obligations.armed import Armed
-from leaklint.paths import EXCEPTIONAL, Edge, Node
-from leaklint.queries.again import Again
+from leaklint.queries.again import Again, comes_again_armed
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
 from leaklint.recurrence import Recurrence
 
-_ENDS = frozenset({Does.CANCEL, Does.JOIN})
 _STOPS = frozenset({Does.SIGNAL, Does.CANCEL, Does.CLOSE})
 Loop = ir.While | ir.For
 
@@ -42,7 +39,7 @@ def timer_in_turns(graph: Graph, options: NoOptions) -> Iterator[Leak]:
                 continue
             if any(program.opened(obj) is not None for obj in unit.handle) or _is_in_a_table(graph, unit):
                 continue
-            if not _comes_again_armed(graph, unit, record.function, record.site.number, often.loop):
+            if not comes_again_armed(graph, unit, record.function, record.site.number, often.loop):
                 continue
             if _is_meant_to_be_cancelled(graph, unit) or _watches_over(graph, unit, record.function, often.loop):
                 told.add(record.site)
@@ -63,60 +60,13 @@ def _is_meant_to_be_cancelled(graph: Graph, unit: Unit) -> bool:
 def _watches_over(graph: Graph, unit: Unit, function: FunctionId, loop: Loop) -> bool:
     """Whether the callback stops what the loop waits for: a future that it awaits, a connection that it reads."""
     program = graph.program
-    stopped = frozenset(o for f in program.reached(unit.entries) for a in program.actions_in(f) if a.does in _STOPS for o in a.subjects)
+    assert unit.made is not None
+    given = program.at(unit.made.record.site)  # `call_later(60, task.cancel)`
+    actions = (a for one in program.reached(unit.entries) for a in program.actions_in(one))
+    stopped = frozenset(o for a in (*given, *actions) if a.does in _STOPS for o in a.subjects)
     inside = {id(stmt) for stmt in walk(loop.body)} | {id(loop)}
     sites = (number for node in graph.paths(function).nodes if id(node.stmt) in inside for number in node.sites())
     return any(a.waits is not None and a.subjects & stopped for number in sites for a in program.at(function.site(number)))
-
-
-def _comes_again_armed(graph: Graph, unit: Unit, function: FunctionId, number: int, loop: Loop) -> bool:
-    """Whether the next turn comes to the place without passing one that cancels the timer."""
-    arms = graph.paths(function).of(number)
-    names = frozenset(name for node in graph.paths(function).nodes for made in _makes(unit) for name in bound_at(node.stmt, made))
-    attributes = _attributes(graph, unit)
-
-    def truth(test: ir.Expr) -> bool | None:
-        match test:
-            case ir.Name(id=name) if name in names:
-                return True
-            case ir.Attribute(name=name) if name in attributes:
-                return True
-            case ir.Comparison(left=left, operators=("is" | "is not" as operator,), rights=(ir.Constant(kind="none"),)) if truth(left):
-                return operator == "is not"
-            case _:
-                return None
-
-    def cancels(node: Node) -> bool:
-        for one in node.sites():
-            site = function.site(one)
-            found = list(graph.program.at(site))
-            for callee in graph.program.reached(graph.program.state.callees.get(site, ())) - {function}:
-                found += graph.program.actions_in(callee)
-            if any(a.does in _ENDS and a.subjects & unit.handle for a in found):
-                return True
-        return False
-
-    def follows(node: Node, edge: Edge) -> bool:
-        return edge not in EXCEPTIONAL and agrees(node, edge, truth)
-
-    starts = [target for node in arms for edge, target in node.successors if edge not in EXCEPTIONAL]
-    inside = {id(stmt) for stmt in walk(loop.body)} | {id(loop)}
-    found = first_reached(
-        starts,
-        lambda node: any(node is one for one in arms),
-        lambda node: cancels(node) or (node.stmt is not None and id(node.stmt) not in inside),
-        follows,
-    )
-    return found is not None
-
-
-def _makes(unit: Unit) -> tuple[int, ...]:
-    return (unit.made.record.site.number,) if unit.made is not None else ()
-
-
-def _attributes(graph: Graph, unit: Unit) -> frozenset[str]:
-    names = (graph.program.names_of.get(obj, "") for obj in unit.handle)
-    return frozenset(name.rpartition(".")[2] for name in names if "." in name)
 
 
 def _through_a_call(graph: Graph, told: set[Site]) -> Iterator[Leak]:
@@ -138,7 +88,8 @@ def _through_a_call(graph: Graph, told: set[Site]) -> Iterator[Leak]:
 
 
 def _leak(graph: Graph, unit: Unit, spawn: LibraryCall, often: Recurrence) -> Leak:
-    record, program = spawn.record, graph.program
+    program = graph.program
+    record = unit.made.record if unit.made is not None and unit.made.record.function == spawn.record.function else spawn.record
     assert often.loop is not None and often.function is not None
     handles = [obj for obj in sorted(unit.handle) if program.kind(obj) is Kind.TIMER and obj in program.names_of]
     name = program.describe(handles[0]) if handles else unit.name

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
 from leaklint.exits.sentinels import data_names
+from leaklint.exits.ways import names_in
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.flow.state import LibraryCall
 from leaklint.link.places import Place
-from leaklint.link.syntax import expressions, subexpressions, walk
+from leaklint.link.syntax import expressions, subexpressions, target_names, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Site
 from leaklint.queries.query import NoOptions
@@ -69,12 +70,20 @@ def _is_for_each(graph: Graph, unit: Unit, spawn: LibraryCall, loop: ir.While | 
     place = graph.program.place(function, number)
     if place is None or any(isinstance(stmt, ir.Branch | ir.Match) for stmt in _within(place, loop)):
         return False
-    received, _ = data_names(loop, taken.site.number)
+    received = _derived(loop, data_names(loop, taken.site.number)[0])
     made = unit.made.record if unit.made is not None else spawn.record
     given = [call.node for call in (made, spawn.record) if call.node is not None and call.function == function]
-    return any(
-        isinstance(part, ir.Name) and part.id in received for call in given for a in call.arguments for part in subexpressions(a.value)
-    )
+    return any(received & set(names_in(a.value)) for call in given for a in call.arguments)
+
+
+def _derived(loop: ir.While | ir.For, received: frozenset[str]) -> frozenset[str]:
+    """The names of what was taken in, and of what is made of it."""
+    found: frozenset[str] = frozenset()
+    while received - found:
+        found |= received
+        binds = [stmt for stmt in walk(loop.body) if isinstance(stmt, ir.Bind) and found & set(names_in(stmt.value))]
+        received = found | {name for stmt in binds for target in stmt.targets for name in target_names(target)}
+    return found
 
 
 def _within(place: Place, loop: ir.While | ir.For) -> list[ir.Stmt]:
