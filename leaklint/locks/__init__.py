@@ -4,7 +4,7 @@ from leaklint.locks.calls import Call, How
 from leaklint.locks.flow import Give, State, Take
 from leaklint.locks.holds import Acquisition, Context, Hold, Mode
 from leaklint.locks.identity import Identity
-from leaklint.locks.locks import Locks
+from leaklint.locks.locks import Locks, taken_by
 from leaklint.locks.terms import Term
 
-__all__ = ["Acquisition", "Call", "Context", "Give", "Hold", "How", "Identity", "Locks", "Mode", "State", "Take", "Term"]
+__all__ = ["Acquisition", "Call", "Context", "Give", "Hold", "How", "Identity", "Locks", "Mode", "State", "Take", "Term", "taken_by"]

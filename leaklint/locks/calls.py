@@ -77,7 +77,7 @@ class Calls:
 
     def _calls(self, function: FunctionId, node: Node) -> Iterator[Call]:
         blocks = node.stmt.items if isinstance(node.stmt, ir.With) and node.kind in ("enter", "exit") else ()
-        for expression, is_awaited in self._in_order(function, node.parts):
+        for expression, is_awaited in _in_order(node.parts):
             match expression:
                 case ir.Call(site=number):
                     yield from self._called(function, expression, function.site(number), is_awaited)
@@ -160,7 +160,7 @@ class Calls:
         for action in program.at(site):
             if action.does not in _WAITING or not program.blocks(action):
                 continue
-            for callee in program.entries(action.call):
+            for callee in program.entries(action.call) if action.does in (Does.JOIN, Does.WAIT) else ():
                 yield from self._started(function, action.call.record.node, callee, at)
             for obj in sorted(action.subjects):
                 for unit in self._units.get(obj, ()):
@@ -171,22 +171,6 @@ class Calls:
     def _started(self, function: FunctionId, made: ir.Call | None, callee: FunctionId, at: ir.Span) -> Iterator[Call]:
         given = self._handed(function, made, callee) if made is not None else {}
         yield Call(callee, How.WAITED, at, given, {})
-
-    def _in_order(self, function: FunctionId, expressions: tuple[ir.Expr, ...], is_awaited: bool = False) -> Iterator[tuple[ir.Expr, bool]]:
-        """All subexpressions, each after those it is made of, and whether an `await` waits for it, itself or through a library function."""
-        for expression in expressions:
-            inside = isinstance(expression, ir.Await) or (is_awaited and self._hands_on(function, expression))
-            yield from self._in_order(function, parts(expression), inside)
-            yield expression, is_awaited
-
-    def _hands_on(self, function: FunctionId, expression: ir.Expr) -> bool:
-        """Whether waiting for the expression is waiting for the coroutines in it, however long it takes."""
-        match expression:
-            case ir.Call(site=number):
-                site = function.site(number)
-                return not self.graph.program.state.callees.get(site) and not any(a.bounded for a in self.graph.program.at(site))
-            case _:
-                return isinstance(expression, ir.Starred | ir.Display | ir.Choice)
 
     # --- arguments
 
@@ -242,7 +226,7 @@ class Calls:
         `create_task(self._run(x))`."""
         program = self.graph.program
         for argument in call.arguments:
-            for value, _ in self._in_order(function, (argument.value,)):
+            for value, _ in _in_order((argument.value,)):
                 match value:
                     case ir.Call(site=site) if callee in program.state.callees.get(function.site(site), ()):
                         return self._arguments(function, value, callee)[0]
@@ -255,6 +239,14 @@ class Calls:
     def _as_self(self, callee: FunctionId, term: Term | None) -> dict[str, Term]:
         parameters = self.graph.program.node(callee).parameters
         return {parameters[0].name: term} if term is not None and parameters else {}
+
+
+def _in_order(expressions: tuple[ir.Expr, ...], is_awaited: bool = False) -> Iterator[tuple[ir.Expr, bool]]:
+    """All subexpressions, each after those that it is made of, and whether an `await` has it as its operand."""
+    for expression in expressions:
+        inside = isinstance(expression, ir.Await) or (is_awaited and isinstance(expression, ir.Choice))
+        yield from _in_order(parts(expression), inside)
+        yield expression, is_awaited
 
 
 def _span(node: Node) -> ir.Span:

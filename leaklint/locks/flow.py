@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from leaklint import ir
@@ -105,7 +105,7 @@ class Events:
         if term is None and node is not None and isinstance(node.function, ir.Attribute):
             term = self.terms.of(function, node.function.base)
         taken = self.graph.step(function, action.at, f"`{self.graph.program.describe(min(locks))}` is taken here")
-        hold = Hold(locks, term, Mode.EXCLUSIVE, taken)
+        hold = Hold(locks, term, Mode.EXCLUSIVE, taken, by_block=action.method.startswith("__"))
         if action.does is Does.RELEASE:
             yield Give(hold)
         else:
@@ -168,7 +168,7 @@ def _applied(state: State, event: Event, node: Node, effects: Effects) -> State:
             for hold in effect.gives:
                 state = _given(state, hold)
             for hold in effect.keeps:
-                state = _taken(state, hold)
+                state = _taken(state, replace(hold, by_block=True) if event.how is How.ENTERED else hold)
             return state
 
 
@@ -213,9 +213,7 @@ def _forget(graph: Graph, function: FunctionId, node: Node, state: State) -> Sta
     if not bound:
         return state
     holds = frozenset(
-        Hold(h.locks, None, h.mode, h.taken)
-        if h.term is not None and any(s == function.source and n in bound for s, n in h.term.roots())
-        else h
+        replace(h, term=None) if h.term is not None and any(s == function.source and n in bound for s, n in h.term.roots()) else h
         for h in state.holds
     )
     return State(holds, state.lent, state.facts)
@@ -246,11 +244,12 @@ def effect(graph: Graph, function: FunctionId, states: dict[int, State], how: Ho
     ends = [states[id(n)] for n in paths.nodes if n.exit_kind is Exit.RETURN and id(n) in states]
     if how not in (How.ENTERED, How.LEFT) or not graph.program.node(function).is_generator:
         return _effect(ends)
-    yields = [
-        states[id(n)] for n in paths.nodes if id(n) in states and any(isinstance(e, ir.Yield) for p in n.parts for e in subexpressions(p))
-    ]
-    inside = _effect(yields)
+    inside = _effect([states[id(n)] for n in paths.nodes if id(n) in states and yields(n)])
     return inside if how is How.ENTERED else Effect(inside.gives, inside.keeps)
+
+
+def yields(node: Node) -> bool:
+    return any(isinstance(one, ir.Yield) for part in node.parts for one in subexpressions(part))
 
 
 def _effect(states: list[State]) -> Effect:
@@ -268,4 +267,4 @@ def renamed(found: Effect, call: Call, caller: frozenset[tuple[int, int]]) -> Ef
 
 
 def in_caller(hold: Hold, call: Call, caller: frozenset[tuple[int, int]]) -> Hold:
-    return Hold(hold.locks, translated(hold.term, caller, call.callee.source, call.given), hold.mode, hold.taken)
+    return replace(hold, term=translated(hold.term, caller, call.callee.source, call.given))

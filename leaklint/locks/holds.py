@@ -18,21 +18,22 @@ class Mode(Enum):
 @dataclass(frozen=True, slots=True)
 class Hold:
     """A lock that is held. `locks` are the ids of the locks that it may be, one of them: of conditions those of the locks inside; of a
-    lock written by hand that of the instance. `term`: how the function calls it. `taken`: the place that took it; holds that differ in
-    this alone are equal."""
+    lock written by hand that of the instance. `term`: how the function calls it. `taken`: the place that took it; `by_block`: a `with`
+    did, and will give it back. Holds that differ in these two alone are equal."""
 
     locks: frozenset[int]
     term: Term | None
     mode: Mode
     taken: Step = field(compare=False)
+    by_block: bool = field(compare=False, default=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Acquisition:
     """A lock that a function takes, itself or through what it calls. `hold`: in the words of the function. `blocks`: it waits without
-    a bound while the lock is taken. `function` and `at` are the place that takes it; `way` leads there: the calls, then the place.
-    `without`: locks of the caller that have been given back by then. `when`: it happens only if these parameters have these truth
-    values."""
+    a bound while the lock is taken. `function` takes it; `way` leads there: the calls, then the place. `without`: locks of the caller
+    that have been given back by then. `when`: it happens only if these parameters have these truth values. `in_other_unit`: in one that
+    the function waits for. `is_late`: of a generator that stands for a block, after its `yield`."""
 
     hold: Hold
     blocks: bool
@@ -41,6 +42,7 @@ class Acquisition:
     without: frozenset[Hold]
     when: frozenset[tuple[str, bool]]
     in_other_unit: bool
+    is_late: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,8 +70,8 @@ class Identity:
         program = self.graph.program
         match program.value(obj):
             case Resource(site=site) | Instance(site=Site() as site):
-                made = program.made_at(obj)
-                return made is not None and self._runs_once(made[0], site)
+                made = program.state.made_by.get(obj) or next((c.record for c in program.state.constructed.get(obj, ())), None)
+                return made is not None and made.node is not None and self._runs_once(made.function, site)
             case _:
                 return False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from leaklint.finding import Step
 from leaklint.graph import Graph
 from leaklint.link.values import FunctionId
 from leaklint.locks.calls import Call, Calls, How
-from leaklint.locks.flow import NOTHING, Effect, Event, Events, State, Take, during, effect, flow, in_caller, renamed
+from leaklint.locks.flow import NOTHING, Effect, Event, Events, Give, State, Take, during, effect, flow, in_caller, renamed, yields
 from leaklint.locks.holds import Acquisition, Context, Hold
 from leaklint.locks.identity import Identity
 from leaklint.locks.terms import Terms, entering
@@ -88,6 +88,27 @@ class Locks:
 
     def _of(self, function: FunctionId) -> _Of:
         return _Of(self, function)
+
+    def are_same(self, one: Hold, other: Hold) -> bool:
+        """Whether two locks, in the words of one function, are one lock of the running program for sure: both places call it the same,
+        or it may be but one object, which the program makes once."""
+        if not one.locks & other.locks:
+            return False
+        if one.term is not None and one.term == other.term:
+            return True
+        return one.locks == other.locks and len(one.locks) == 1 and self.identity.is_single(min(one.locks))
+
+    @cached_property
+    def signals(self) -> frozenset[int]:
+        """The locks that somebody gives back who has not taken them: whoever takes one a second time may be waiting for just that."""
+        program = self.graph.program
+        found: set[int] = set()
+        for action in program.actions:
+            if action.does is Does.RELEASE and not action.method.startswith("__") and action.function in program.live:
+                for _, event, state in self.steps(action.function):
+                    if isinstance(event, Give) and not any(one.locks & event.hold.locks for one in state.holds):
+                        found |= event.hold.locks
+        return frozenset(found)
 
     # --- what calls change
 
@@ -167,20 +188,34 @@ class Locks:
         known = self._taken[function]
         before = len(known)
         for one in sorted(self._acquired(function), key=lambda a: len(a.way)):
-            key = (one.hold.locks, one.hold.term, one.hold.mode, one.blocks, one.without, one.when)
+            key = (one.hold, one.blocks, one.without, one.when, one.is_late)
             if key not in known and len(known) < _MOST:
                 known[key] = one
         return len(known) != before
 
     def _acquired(self, function: FunctionId) -> Iterator[Acquisition]:
-        for _, event, state in self._steps_anywhere(function):
+        late = self._late(function)
+        for node, event, state in self._steps_anywhere(function):
             match event:
-                case Take(hold=hold, blocks=blocks):
-                    yield Acquisition(hold, blocks, function, (hold.taken,), state.lent, state.facts, in_other_unit=False)
+                case Take():
+                    yield replace(taken_by(function, event, state), is_late=id(node) in late)
                 case Call():
-                    yield from self.of_call(function, event, state)
+                    yield from (replace(one, is_late=id(node) in late) for one in self.of_call(function, event, state))
                 case _:
                     pass
+
+    def _late(self, function: FunctionId) -> frozenset[int]:
+        """The nodes of a generator that stands for a block which run when the block is left."""
+        if function.source not in self.graph.program.blocks_written_as_generators:
+            return frozenset()
+        todo = [target for node in self.graph.paths(function).nodes if yields(node) for _, target in node.successors]
+        seen: set[int] = set()
+        while todo:
+            node = todo.pop()
+            if id(node) not in seen:
+                seen.add(id(node))
+                todo += [target for _, target in node.successors]
+        return frozenset(seen)
 
     def _steps_anywhere(self, function: FunctionId) -> Iterable[tuple[Node, Event, State]]:
         if function in self.holders or any(
@@ -192,14 +227,17 @@ class Locks:
     def of_call(self, function: FunctionId, call: Call, state: State) -> Iterator[Acquisition]:
         """What a call takes, in the words of the function that makes it and is in this state."""
         visible = self.visible(function)
+        is_half = self.graph.program.node(call.callee).is_generator and call.how in (How.ENTERED, How.LEFT)
         for one in self._taken.get(call.callee, {}).values() if call.callee in self._taken else self._after(call.callee):
+            if is_half and one.is_late is not (call.how is How.LEFT):
+                continue
             if len(one.way) >= _FARTHEST or any(_contradicts(call, name, truth) for name, truth in one.when):
                 continue
             when = state.facts | {(call.given[name].name, truth) for name, truth in one.when if self._is_parameter(function, call, name)}
             without = state.lent | {in_caller(hold, call, visible) for hold in one.without}
             yield Acquisition(
                 in_caller(one.hold, call, visible), one.blocks, one.function, (self._step(function, call), *one.way), without, when,
-                one.in_other_unit or call.how is How.WAITED,
+                one.in_other_unit or call.how is How.WAITED, is_late=False,
             )  # fmt: skip
 
     def _after(self, callee: FunctionId) -> Iterable[Acquisition]:
@@ -269,9 +307,7 @@ class Locks:
                 continue
             callee = event.callee
             seen = self.visible(callee)
-            holds = frozenset(
-                Hold(h.locks, entering(h.term, seen, callee.source, event.given), h.mode, h.taken) for h in state.holds | outer
-            )
+            holds = frozenset(replace(h, term=entering(h.term, seen, callee.source, event.given)) for h in state.holds | outer)
             known = contexts.setdefault(callee, {})
             if holds not in known and len(known) < _MOST:
                 taken = sorted((h.taken for h in state.holds), key=lambda s: (s.path, s.at.line, s.at.column))
@@ -311,6 +347,11 @@ class _Of:
 
 _NOWHERE = State()
 _FREE = Context(frozenset(), ())
+
+
+def taken_by(function: FunctionId, take: Take, state: State) -> Acquisition:
+    """What a function takes itself, where it is in this state."""
+    return Acquisition(take.hold, take.blocks, function, (take.hold.taken,), state.lent, state.facts, in_other_unit=False, is_late=False)
 
 
 def _contradicts(call: Call, name: str, truth: bool) -> bool:

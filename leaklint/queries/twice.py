@@ -1,0 +1,64 @@
+"""LK502: a lock taken again by the unit that holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from leaklint.finding import Confidence, Growth, Leak, Step
+from leaklint.graph import Graph
+from leaklint.ir import Span
+from leaklint.link.values import FunctionId
+from leaklint.locks import Acquisition, Call, Hold, Locks, State, Take, taken_by
+from leaklint.queries.query import NoOptions
+from leaklint.queries.wording import grows
+
+
+def taken_twice(graph: Graph, options: NoOptions) -> Iterator[Leak]:
+    """A function that holds a lock which is not reentrant and takes it again, itself or through what it calls: it waits for itself."""
+    locks = Locks(graph)
+    for function in sorted(locks.holders):
+        for _, event, state in locks.steps(function):
+            if not state.holds:
+                continue
+            for at, again in _taken(locks, function, event, state):
+                held = next((one for one in sorted(state.holds, key=_place) if _is_again(locks, one, again)), None)
+                if held is not None:
+                    yield _leak(graph, function, at, held, again)
+
+
+def _taken(locks: Locks, function: FunctionId, event: object, state: State) -> Iterator[tuple[Span, Acquisition]]:
+    """What an event takes without giving up, with the place in the function."""
+    match event:
+        case Take(hold=hold, blocks=True):
+            yield hold.taken.at, taken_by(function, event, state)
+        case Call(at=at):
+            for one in locks.of_call(function, event, state):
+                if one.blocks:
+                    yield at, one
+        case _:
+            pass
+
+
+def _is_again(locks: Locks, held: Hold, again: Acquisition) -> bool:
+    """Whether the lock that is taken is for sure the one that is held, and is still held then."""
+    if any(one.locks & held.locks for one in again.without) or not locks.are_same(held, again.hold):
+        return False
+    if not held.by_block and held.locks & locks.signals:
+        return False
+    return not any(locks.identity.is_reentrant(lock) for lock in held.locks | again.hold.locks)
+
+
+def _leak(graph: Graph, function: FunctionId, at: Span, held: Hold, again: Acquisition) -> Leak:
+    name, qualname = graph.program.describe(min(held.locks & again.hold.locks)), graph.qualname(function)
+    growth = Growth.ONCE if graph.runs_once(function) else Growth.PER_CALL
+    last = again.way[-1]
+    trace = (held.taken, *again.way[:-1], Step(last.path, last.at, f"`{name}` is taken again here: who holds it waits for itself"))
+    return Leak(
+        graph.program.path(function.module), at, qualname,
+        {"object": name, "function": qualname or "the module", "growth": grows(graph, growth, "waiting caller", function)},
+        Confidence.LIKELY, growth, trace, variant="unit" if again.in_other_unit else "default",
+    )  # fmt: skip
+
+
+def _place(hold: Hold) -> tuple[str, int, int]:
+    return hold.taken.path, hold.taken.at.line, hold.taken.at.column
