@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import groupby
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does
@@ -56,6 +57,7 @@ class Calls:
     _records: dict[Site, CallRecord] = field(default_factory=dict)
     _read: dict[FunctionId, dict[str, list[FunctionId]]] = field(default_factory=dict)
     _units: dict[int, list[Unit]] = field(default_factory=dict)
+    _waiting: dict[FunctionId, frozenset[FunctionId]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         program = self.graph.program
@@ -67,6 +69,8 @@ class Calls:
         for unit in program.units:
             for obj in unit.handle:
                 self._units.setdefault(obj, []).append(unit)
+        waits = sorted({(callee, action.function) for action in program.actions for _, callee in self._waits_for(action)})
+        self._waiting = {callee: frozenset(f for _, f in group) for callee, group in groupby(waits, key=lambda pair: pair[0])}
 
     def at(self, function: FunctionId, node: Node) -> tuple[Call, ...]:
         """The calls of a node, those of arguments before that of the function that gets them."""
@@ -156,21 +160,26 @@ class Calls:
 
     def _waited(self, function: FunctionId, site: Site, at: ir.Span) -> Iterator[Call]:
         """The units for which an operation waits without a bound, and that the function itself has started."""
-        program = self.graph.program
-        for action in program.at(site):
-            if action.does not in _WAITING or not program.blocks(action):
-                continue
-            for callee in program.entries(action.call) if action.does in (Does.JOIN, Does.WAIT) else ():
-                yield from self._started(function, action.call.record.node, callee, at)
-            for obj in sorted(action.subjects):
-                for unit in self._units.get(obj, ()):
-                    if unit.made is not None and all(spawn.record.function == function for spawn in (unit.made, *unit.spawns)):
-                        for callee in unit.entries:
-                            yield from self._started(function, unit.made.record.node, callee, at)
+        for action in self.graph.program.at(site):
+            for made, callee in self._waits_for(action):
+                given = self._handed(function, made.node, callee) if made.node is not None else {}
+                yield Call(callee, How.WAITED, at, given, {})
 
-    def _started(self, function: FunctionId, made: ir.Call | None, callee: FunctionId, at: ir.Span) -> Iterator[Call]:
-        given = self._handed(function, made, callee) if made is not None else {}
-        yield Call(callee, How.WAITED, at, given, {})
+    def _waits_for(self, action: Action) -> Iterator[tuple[CallRecord, FunctionId]]:
+        """The calls in the same function that start what an operation waits for, each with what runs then."""
+        program = self.graph.program
+        if action.does not in _WAITING or not program.blocks(action):
+            return
+        if action.does in (Does.JOIN, Does.WAIT):
+            yield from ((action.call.record, callee) for callee in program.entries(action.call))
+        for obj in sorted(action.subjects):
+            for unit in self._units.get(obj, ()):
+                if unit.made is not None and all(spawn.record.function == action.function for spawn in (unit.made, *unit.spawns)):
+                    yield from ((unit.made.record, callee) for callee in unit.entries)
+
+    def callers(self, function: FunctionId) -> frozenset[FunctionId]:
+        """The functions that run it as a part of them, or start it and wait for it."""
+        return self.graph.program.callers.get(function, frozenset()) | self._waiting.get(function, frozenset())
 
     # --- arguments
 

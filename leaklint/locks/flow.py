@@ -2,55 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does
 from leaklint.graph import Graph
-from leaklint.link.actions import Action
 from leaklint.link.syntax import bound_by, subexpressions
 from leaklint.link.values import FunctionId
-from leaklint.locks.calls import Call, Calls, How
-from leaklint.locks.holds import Hold, Mode
-from leaklint.locks.identity import Identity
-from leaklint.locks.terms import Term, Terms, translated
+from leaklint.locks.calls import Call, How
+from leaklint.locks.events import Event, Events, Give, Take
+from leaklint.locks.holds import Hold
+from leaklint.locks.terms import Terms, translated
 from leaklint.paths import EXCEPTIONAL, Edge, Exit, Node
 
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """A lock is taken. `sure`: it is held afterwards, on the edges that say so; `blocks`: it waits without a bound."""
-
-    hold: Hold
-    sure: bool
-    blocks: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Give:
-    """A lock is given back."""
-
-    hold: Hold
-
-
-Event: TypeAlias = Take | Give | Call
 Facts: TypeAlias = frozenset[tuple[str, bool]]
 """Parameters and whether they are true."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """At a point of a function: the locks that it surely holds, those of its caller that it may have given back, what tests of
-    parameters have told."""
+    """At a point of a function: the locks that it surely holds, those that it has taken on some way or tried to take, those of its caller
+    that
+    it may have given back, what tests of parameters have told."""
 
     holds: frozenset[Hold] = frozenset()
+    tried: frozenset[Hold] = frozenset()
     lent: frozenset[Hold] = frozenset()
     facts: Facts = frozenset()
 
     def joined(self, other: State) -> State:
-        return State(self.holds & other.holds, self.lent | other.lent, self.facts & other.facts)
+        return State(self.holds & other.holds, self.tried | other.tried, self.lent | other.lent, self.facts & other.facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,66 +48,21 @@ NOTHING = Effect()
 Effects: TypeAlias = Callable[[Call], Effect]
 
 
-@dataclass(slots=True, eq=False)
-class Events:
-    """What happens to locks at the nodes of the functions of one program, calls included."""
-
-    graph: Graph
-    identity: Identity
-    terms: Terms
-    calls: Calls
-
-    def at(self, function: FunctionId, node: Node) -> Iterator[Event]:
-        """In the order of evaluation. Of a `with`, each item is entered after what it names is evaluated."""
-        if isinstance(node.stmt, ir.With) and node.kind in ("enter", "exit"):
-            yield from self._block(function, node, node.stmt)
-            return
-        yield from self.calls.at(function, node)
-        for number in node.sites():
-            for action in self.graph.program.at(function.site(number)):
-                yield from self._direct(function, action)
-
-    def _block(self, function: FunctionId, node: Node, stmt: ir.With) -> Iterator[Event]:
-        entering = node.kind == "enter"
-        calls = self.calls.at(function, node)
-        yield from (call for call in calls if call.how not in (How.ENTERED, How.LEFT))
-        for item in stmt.items if entering else reversed(stmt.items):
-            yield from (call for call in calls if call.how in (How.ENTERED, How.LEFT) and call.at == item.at)
-            for action in self.graph.program.at(function.site(item.site)):
-                if (action.does is Does.ACQUIRE) is entering:
-                    yield from self._direct(function, action, self.terms.of(function, item.context))
-
-    def _direct(self, function: FunctionId, action: Action, term: Term | None = None) -> Iterator[Event]:
-        if action.does not in (Does.ACQUIRE, Does.RELEASE) or action.deferred or action.call.record.by is not None:
-            return
-        locks = self.identity.locks(action.subjects)
-        if not locks:
-            return
-        node = action.call.record.node
-        if term is None and node is not None and isinstance(node.function, ir.Attribute):
-            term = self.terms.of(function, node.function.base)
-        taken = self.graph.step(function, action.at, f"`{self.graph.program.describe(min(locks))}` is taken here")
-        hold = Hold(locks, term, Mode.EXCLUSIVE, taken, by_block=action.method.startswith("__"))
-        if action.does is Does.RELEASE:
-            yield Give(hold)
-        else:
-            yield Take(hold, action.waits is not None and not action.bounded, self.graph.program.blocks(action))
-
-
 def flow(graph: Graph, function: FunctionId, events: Events, effects: Effects) -> dict[int, State]:
     """id of a node → the state in which it is entered, for every node that can be reached."""
     paths = graph.paths(function)
     found: dict[int, State] = {id(paths.entry): State()}
     todo = [paths.entry]
     fixed = _fixed_parameters(graph, function, events.terms)
+    active = {id(n): [e for e in events.at(function, n) if not isinstance(e, Call) or effects(e) != NOTHING] for n in paths.nodes}
     while todo:
         node = todo.pop()
         before = found[id(node)]
         for edge, target in node.successors:
-            after = step(before, node, edge, list(events.at(function, node)), effects)
+            after = _after(before, node, edge, active[id(node)], effects)
             if edge in (Edge.TRUE, Edge.FALSE) and isinstance(node.stmt, ir.Branch | ir.While):
-                after = State(after.holds, after.lent, after.facts | _told(node.stmt.test, edge is Edge.TRUE, fixed))
-            after = _forget(graph, function, node, after)
+                after = replace(after, facts=after.facts | _told(node.stmt.test, edge is Edge.TRUE, fixed))
+            after = _renamed_away(graph, function, node, after)
             known = found.get(id(target))
             joined = after if known is None else known.joined(after)
             if joined != known:
@@ -134,7 +71,7 @@ def flow(graph: Graph, function: FunctionId, events: Events, effects: Effects) -
     return found
 
 
-def during(before: State, node: Node, events: list[Event], effects: Effects) -> Iterator[tuple[Event, State]]:
+def during(before: State, node: Node, events: Iterable[Event], effects: Effects) -> Iterator[tuple[Event, State]]:
     """Each event of a node with the state in which it happens."""
     state = before
     for event in events:
@@ -142,16 +79,14 @@ def during(before: State, node: Node, events: list[Event], effects: Effects) -> 
         state = _applied(state, event, node, effects)
 
 
-def step(before: State, node: Node, edge: Edge, events: list[Event], effects: Effects) -> State:
-    """The state after a node, on one way on. A node that raises has taken nothing, but may have given back."""
+def _after(before: State, node: Node, edge: Edge, events: list[Event], effects: Effects) -> State:
+    """The state after a node, on one way on. A node that raises has taken nothing for sure, but may have given back."""
     state = before
     for event in events:
         after = _applied(state, event, node, effects)
         if edge in EXCEPTIONAL:
-            state = State(state.holds & after.holds, state.lent | after.lent, state.facts)
-        elif isinstance(event, Take) and edge not in held_edges(node):
-            pass
-        else:
+            state = State(state.holds & after.holds, state.tried | after.tried | after.holds, state.lent | after.lent, state.facts)
+        elif not isinstance(event, Take) or edge in held_edges(node):
             state = after
     return state
 
@@ -159,8 +94,7 @@ def step(before: State, node: Node, edge: Edge, events: list[Event], effects: Ef
 def _applied(state: State, event: Event, node: Node, effects: Effects) -> State:
     match event:
         case Take(hold=hold, sure=sure):
-            is_test = node.kind == "test"
-            return _taken(state, hold) if sure or is_test or node.kind == "enter" else state
+            return _taken(state, hold) if sure or node.kind == "test" else replace(state, tried=state.tried | {hold})
         case Give(hold=hold):
             return _given(state, hold)
         case Call():
@@ -175,12 +109,15 @@ def _applied(state: State, event: Event, node: Node, effects: Effects) -> State:
 def _taken(state: State, hold: Hold) -> State:
     """Taking what was lent gives it back to the caller."""
     lent = _meant(state.lent, hold)
-    return State(state.holds, state.lent - lent, state.facts) if lent else State(state.holds | {hold}, state.lent, state.facts)
+    return replace(state, lent=state.lent - lent) if lent else replace(state, holds=state.holds | {hold}, tried=state.tried | {hold})
 
 
 def _given(state: State, hold: Hold) -> State:
+    """Giving back what has not been taken lends it."""
     own = _meant(state.holds, hold)
-    return State(state.holds - own, state.lent, state.facts) if own else State(state.holds, state.lent | {hold}, state.facts)
+    if own or _meant(state.tried, hold):
+        return replace(state, holds=state.holds - own)
+    return replace(state, lent=state.lent | {hold})
 
 
 def _meant(holds: frozenset[Hold], hold: Hold) -> frozenset[Hold]:
@@ -200,23 +137,18 @@ def held_edges(node: Node) -> frozenset[Edge]:
             return frozenset({Edge.TRUE})
 
 
-def _forget(graph: Graph, function: FunctionId, node: Node, state: State) -> State:
+def _renamed_away(graph: Graph, function: FunctionId, node: Node, state: State) -> State:
     """A variable that gets a new value no longer names what is held."""
     if not state.holds or node.stmt is None or node.kind not in ("stmt", "step", "enter"):
         return state
-    bound = (
-        set(bound_by(node.stmt, graph.program.modules[function.module].summary))
-        if node.kind != "stmt" or not isinstance(node.stmt, ir.For)
-        else set()
-    )
+    is_start = isinstance(node.stmt, ir.For) and node.kind == "stmt"
+    bound = set() if is_start else set(bound_by(node.stmt, graph.program.modules[function.module].summary))
     bound |= {one.target.id for part in node.parts for one in subexpressions(part) if isinstance(one, ir.Walrus)}
     if not bound:
         return state
-    holds = frozenset(
-        replace(h, term=None) if h.term is not None and any(s == function.source and n in bound for s, n in h.term.roots()) else h
-        for h in state.holds
-    )
-    return State(holds, state.lent, state.facts)
+    here = {(function.source, name) for name in bound}
+    lost = frozenset(hold for hold in state.holds if hold.term is not None and hold.term.roots() & here)
+    return replace(state, holds=(state.holds - lost) | {replace(hold, term=None) for hold in lost}) if lost else state
 
 
 def _fixed_parameters(graph: Graph, function: FunctionId, terms: Terms) -> frozenset[str]:
@@ -237,13 +169,15 @@ def _told(test: ir.Expr, holds: bool, fixed: frozenset[str]) -> Facts:
             return frozenset()
 
 
+# --- what a call changes
+
+
 def effect(graph: Graph, function: FunctionId, states: dict[int, State], how: How) -> Effect:
     """What a call of the function changes for its caller. A generator that is the block of a `with` counts up to its `yield`, and from
     there."""
     paths = graph.paths(function)
-    ends = [states[id(n)] for n in paths.nodes if n.exit_kind is Exit.RETURN and id(n) in states]
-    if how not in (How.ENTERED, How.LEFT) or not graph.program.node(function).is_generator:
-        return _effect(ends)
+    if how is How.CALLED or function.source not in graph.program.blocks_written_as_generators:
+        return _effect([states[id(n)] for n in paths.nodes if n.exit_kind is Exit.RETURN and id(n) in states])
     inside = _effect([states[id(n)] for n in paths.nodes if id(n) in states and yields(n)])
     return inside if how is How.ENTERED else Effect(inside.gives, inside.keeps)
 
@@ -255,15 +189,13 @@ def yields(node: Node) -> bool:
 def _effect(states: list[State]) -> Effect:
     if not states:
         return NOTHING
-    keeps = frozenset.intersection(*(s.holds for s in states))
-    return Effect(keeps, frozenset().union(*(s.lent for s in states)))
+    return Effect(frozenset.intersection(*(s.holds for s in states)), frozenset().union(*(s.lent for s in states)))
 
 
 def renamed(found: Effect, call: Call, caller: frozenset[tuple[int, int]]) -> Effect:
     """An effect in the words of the caller."""
-    return Effect(
-        frozenset(in_caller(hold, call, caller) for hold in found.keeps), frozenset(in_caller(hold, call, caller) for hold in found.gives)
-    )
+    keeps, gives = (frozenset(in_caller(hold, call, caller) for hold in holds) for holds in (found.keeps, found.gives))
+    return Effect(keeps, gives)
 
 
 def in_caller(hold: Hold, call: Call, caller: frozenset[tuple[int, int]]) -> Hold:

@@ -41,8 +41,8 @@ class Acquisition:
     way: tuple[Step, ...]
     without: frozenset[Hold]
     when: frozenset[tuple[str, bool]]
-    in_other_unit: bool
-    is_late: bool
+    in_other_unit: bool = False
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)

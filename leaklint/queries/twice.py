@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
-from leaklint.ir import Span
 from leaklint.link.values import FunctionId
-from leaklint.locks import Acquisition, Call, Hold, Locks, State, Take, taken_by
+from leaklint.locks import Acquisition, Event, Hold, Locks, State
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
 
@@ -18,25 +17,17 @@ def taken_twice(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     locks = Locks(graph)
     for function in sorted(locks.holders):
         for _, event, state in locks.steps(function):
-            if not state.holds:
-                continue
-            for at, again in _taken(locks, function, event, state):
-                held = next((one for one in sorted(state.holds, key=_place) if _is_again(locks, one, again)), None)
-                if held is not None:
-                    yield _leak(graph, function, at, held, again)
+            for held in sorted(state.holds, key=_place):
+                again = next((one for one in _taken(locks, function, event, state, held) if _is_again(locks, held, one)), None)
+                if again is not None:
+                    yield _leak(graph, function, held, again)
+                    break
 
 
-def _taken(locks: Locks, function: FunctionId, event: object, state: State) -> Iterator[tuple[Span, Acquisition]]:
-    """What an event takes without giving up, with the place in the function."""
-    match event:
-        case Take(hold=hold, blocks=True):
-            yield hold.taken.at, taken_by(function, event, state)
-        case Call(at=at):
-            for one in locks.of_call(function, event, state):
-                if one.blocks:
-                    yield at, one
-        case _:
-            pass
+def _taken(locks: Locks, function: FunctionId, event: Event, state: State, held: Hold) -> Iterator[Acquisition]:
+    """How an event takes what may be a lock that is held, without giving up."""
+    for lock in sorted(held.locks):
+        yield from (one for one in locks.taking.at(function, event, state, lock) if one.blocks)
 
 
 def _is_again(locks: Locks, held: Hold, again: Acquisition) -> bool:
@@ -48,13 +39,13 @@ def _is_again(locks: Locks, held: Hold, again: Acquisition) -> bool:
     return not any(locks.identity.is_reentrant(lock) for lock in held.locks | again.hold.locks)
 
 
-def _leak(graph: Graph, function: FunctionId, at: Span, held: Hold, again: Acquisition) -> Leak:
+def _leak(graph: Graph, function: FunctionId, held: Hold, again: Acquisition) -> Leak:
     name, qualname = graph.program.describe(min(held.locks & again.hold.locks)), graph.qualname(function)
     growth = Growth.ONCE if graph.runs_once(function) else Growth.PER_CALL
     last = again.way[-1]
     trace = (held.taken, *again.way[:-1], Step(last.path, last.at, f"`{name}` is taken again here: who holds it waits for itself"))
     return Leak(
-        graph.program.path(function.module), at, qualname,
+        graph.program.path(function.module), again.way[0].at, qualname,
         {"object": name, "function": qualname or "the module", "growth": grows(graph, growth, "waiting caller", function)},
         Confidence.LIKELY, growth, trace, variant="unit" if again.in_other_unit else "default",
     )  # fmt: skip

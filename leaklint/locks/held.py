@@ -1,0 +1,154 @@
+"""What functions hold at each of their points, and what calls of them leave held or give back."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from functools import cached_property
+
+from leaklint.finding import Step
+from leaklint.graph import Graph
+from leaklint.link.values import FunctionId
+from leaklint.locks.calls import Call, Calls, How
+from leaklint.locks.events import Event, Events, Give
+from leaklint.locks.flow import NOTHING, Effect, State, during, effect, flow, renamed
+from leaklint.locks.holds import Hold
+from leaklint.locks.identity import Identity
+from leaklint.locks.terms import Terms
+from leaklint.paths import Node
+
+_VISITS = 4
+"""How often the effect of a function is judged again when those of its callees have changed."""
+
+
+class Held:
+    """Answers for one program, each function settled once."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.identity = Identity(graph)
+        self.terms = Terms(graph)
+        self.calls = Calls(graph, self.terms)
+        self.events = Events(graph, self.identity, self.terms, self.calls)
+        self._effects: dict[tuple[FunctionId, How], Effect] = {}
+        self._states: dict[FunctionId, dict[int, State]] = {}
+        self._steps: dict[FunctionId, tuple[tuple[Node, Event, State], ...]] = {}
+        self._settle()
+
+    def at(self, function: FunctionId, node: Node) -> frozenset[Hold]:
+        """The locks that the function itself surely holds when it comes to a node."""
+        if function not in self.holders:
+            return frozenset()
+        return self._flow(function).get(id(node), _NOWHERE).holds
+
+    def steps(self, function: FunctionId) -> tuple[tuple[Node, Event, State], ...]:
+        """Everything that happens to locks in a function and every call, each with its node and the state before it; what cannot be reached
+        is left out."""
+        found = self._steps.get(function)
+        if found is None:
+            states = self._flow(function)
+            found = self._steps[function] = tuple(
+                (node, event, state)
+                for node in self.graph.paths(function).nodes
+                if id(node) in states
+                for event, state in during(
+                    states[id(node)], node, self.events.at(function, node), lambda call: self.changes(function, call)
+                )
+            )
+        return found
+
+    @cached_property
+    def holders(self) -> frozenset[FunctionId]:
+        """The functions that hold a lock at some point: they take one, or call a function that leaves it held."""
+        program = self.graph.program
+        found = {action.function for action in self.events.takes}
+        for (function, _), one in self._effects.items():
+            if one.keeps:
+                found |= program.callers.get(function, frozenset())
+        return frozenset(found & program.live)
+
+    @cached_property
+    def signals(self) -> frozenset[int]:
+        """The locks that somebody gives back who has not taken them: whoever takes one a second time may be waiting for just that."""
+        program = self.graph.program
+        givers = {a.function for a in self.events.gives if not a.method.startswith("__") and a.function in program.live}
+        return frozenset(
+            lock
+            for function in givers
+            for _, event, state in self.steps(function)
+            if isinstance(event, Give) and not any(one.locks & event.hold.locks for one in state.holds | state.tried)
+            for lock in event.hold.locks
+        )
+
+    def _flow(self, function: FunctionId) -> dict[int, State]:
+        found = self._states.get(function)
+        if found is None:
+            found = self._states[function] = flow(self.graph, function, self.events, lambda call: self.changes(function, call))
+        return found
+
+    # --- what calls change
+
+    def changes(self, function: FunctionId, call: Call) -> Effect:
+        """What a call leaves held or gives back, in the words of the function that makes it."""
+        found = self._effects.get((call.callee, _part(call)))
+        return NOTHING if found is None or call.how is How.WAITED else renamed(found, call, self.visible(function))
+
+    def _settle(self) -> None:
+        """The effects of the functions that take or give back by a call, of generators that stand for a block, and of their callers."""
+        program = self.graph.program
+        direct = {
+            action.function
+            for action in (*self.events.takes, *self.events.gives)
+            if not action.method.startswith("__") or action.function.source in program.blocks_written_as_generators
+        }
+        todo = deque(sorted(direct))
+        visits: Counter[FunctionId] = Counter()
+        while todo:
+            function = todo.popleft()
+            visits[function] += 1
+            if visits[function] > _VISITS:
+                continue
+            states = flow(self.graph, function, self.events, lambda call, f=function: self.changes(f, call))  # type: ignore[misc]
+            if self._update(function, states):
+                todo.extend(sorted(program.callers.get(function, frozenset())))
+
+    def _update(self, function: FunctionId, states: dict[int, State]) -> bool:
+        """Judge a function by what is known of those it calls; whether anything is new."""
+        changed = False
+        for how in (How.CALLED, How.ENTERED, How.LEFT):
+            found = effect(self.graph, function, states, how)
+            if found != self._effects.get((function, how), NOTHING):
+                self._effects[function, how] = found
+                changed = True
+        return changed
+
+    # --- words
+
+    def visible(self, function: FunctionId) -> frozenset[tuple[int, int]]:
+        """The functions whose variables the code of a function sees: itself and those around it."""
+        found = [function.source]
+        node = self.graph.program.node(function)
+        while node.parent:
+            found.append((function.module, node.parent))
+            node = self.graph.program.node(function.inner(node.parent))
+        return frozenset(found)
+
+    def step(self, function: FunctionId, call: Call) -> Step:
+        """A call as a line of a trace."""
+        name = self.graph.program.node(call.callee).qualname
+        match call.how:
+            case How.WAITED:
+                words = f"waits for `{name}` here"
+            case How.READ:
+                words = f"reads the property `{name}` here"
+            case How.ENTERED | How.LEFT:
+                words = f"the `with` runs `{name}` here"
+            case _:
+                words = f"calls `{name}` here"
+        return self.graph.step(function, call.at, words)
+
+
+_NOWHERE = State()
+
+
+def _part(call: Call) -> How:
+    return call.how if call.how in (How.ENTERED, How.LEFT) else How.CALLED
