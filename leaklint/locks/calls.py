@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from itertools import groupby
+from typing import TypeAlias
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does
@@ -17,6 +17,8 @@ from leaklint.link.units import Unit
 from leaklint.link.values import ClassValue, Coroutine, FunctionId, FunctionValue, Instance, Method, Site
 from leaklint.locks.terms import Term, Terms
 from leaklint.paths import Node
+
+Values: TypeAlias = dict[str, ir.Constant | frozenset[tuple[int, int]]]
 
 
 class How(Enum):
@@ -33,13 +35,15 @@ class How(Enum):
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
     """A function of the program that runs at a node. `given`: parameter → what the caller calls the argument, where it has a name;
-    `constants`: parameter → the constant given for it. `at`: the place to show."""
+    `values`: parameter → the constant given for it, or the functions (by their source) that it gets. `through`: the parameter of the caller
+    that is called. `at`: the place to show."""
 
     callee: FunctionId
     how: How
     at: ir.Span
     given: dict[str, Term]
-    constants: dict[str, ir.Constant]
+    values: Values
+    through: str | None = None
 
 
 _HERE = frozenset({Does.RUN, Does.BOUND, Does.SHIELD, Does.ENTER, Does.OBSERVE, Does.COPY})
@@ -57,7 +61,8 @@ class Calls:
     _records: dict[Site, CallRecord] = field(default_factory=dict)
     _read: dict[FunctionId, dict[str, list[FunctionId]]] = field(default_factory=dict)
     _units: dict[int, list[Unit]] = field(default_factory=dict)
-    _waiting: dict[FunctionId, frozenset[FunctionId]] = field(default_factory=dict)
+    _waiting: dict[FunctionId, set[FunctionId]] = field(default_factory=dict)
+    _waited_by: dict[FunctionId, set[FunctionId]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         program = self.graph.program
@@ -69,8 +74,10 @@ class Calls:
         for unit in program.units:
             for obj in unit.handle:
                 self._units.setdefault(obj, []).append(unit)
-        waits = sorted({(callee, action.function) for action in program.actions for _, callee in self._waits_for(action)})
-        self._waiting = {callee: frozenset(f for _, f in group) for callee, group in groupby(waits, key=lambda pair: pair[0])}
+        for action in program.actions:
+            for _, callee in self._waits_for(action):
+                self._waiting.setdefault(callee, set()).add(action.function)
+                self._waited_by.setdefault(action.function, set()).add(callee)
 
     def at(self, function: FunctionId, node: Node) -> tuple[Call, ...]:
         """The calls of a node, those of arguments before that of the function that gets them."""
@@ -111,8 +118,8 @@ class Calls:
     def _of_generator(self, function: FunctionId, item: ir.WithItem, callee: FunctionId, how: How) -> Iterator[Call]:
         made = item.context
         if isinstance(made, ir.Call) and callee in self.graph.program.state.callees.get(function.site(made.site), ()):
-            given, constants = self._arguments(function, made, callee)
-            yield Call(callee, how, item.at, given, constants)
+            given, values = self._arguments(function, made, callee)
+            yield Call(callee, how, item.at, given, values)
         else:
             yield Call(callee, how, item.at, {}, {})
 
@@ -126,12 +133,20 @@ class Calls:
                 continue
             if callee.source in program.blocks_written_as_generators:
                 continue
-            given, constants = self._arguments(function, call, callee)
-            yield Call(callee, How.CALLED, call.at, given, constants)
+            given, values = self._arguments(function, call, callee)
+            yield Call(callee, How.CALLED, call.at, given, values, self._parameter(function, call.function))
         for action in program.at(site):
             if action.call.record.by is None and not action.bounded:
                 yield from self._by_library(function, call, action)
         yield from self._waited(function, site, call.at)
+
+    def _parameter(self, function: FunctionId, called: ir.Expr) -> str | None:
+        """The parameter that is called, where it is always what the caller has given."""
+        match called:
+            case ir.Name(id=name) if any(p.name == name for p in self.graph.program.node(function).parameters):
+                return name if self.terms.is_bound_once(function.source, name) else None
+            case _:
+                return None
 
     def _by_library(self, function: FunctionId, call: ir.Call, action: Action) -> Iterator[Call]:
         """What a library function calls here and now of what it is given."""
@@ -146,12 +161,12 @@ class Calls:
         for obj in sorted(program.denoted(function, value)):
             match program.value(obj):
                 case Coroutine(function=callee, site=site):
-                    given, constants = self._made(function, site, callee)
-                    yield Call(callee, How.CALLED, at, given, constants)
+                    given, values = self._made(function, site, callee)
+                    yield Call(callee, How.CALLED, at, given, values)
                 case _:
                     pass
 
-    def _made(self, function: FunctionId, site: Site, callee: FunctionId) -> tuple[dict[str, Term], dict[str, ir.Constant]]:
+    def _made(self, function: FunctionId, site: Site, callee: FunctionId) -> tuple[dict[str, Term], Values]:
         """The arguments of a call that made a coroutine, where it stands in the same function."""
         record = self._records.get(site)
         if record is None or record.node is None or record.function != function:
@@ -174,34 +189,53 @@ class Calls:
             yield from ((action.call.record, callee) for callee in program.entries(action.call))
         for obj in sorted(action.subjects):
             for unit in self._units.get(obj, ()):
-                if unit.made is not None and all(spawn.record.function == action.function for spawn in (unit.made, *unit.spawns)):
+                if (
+                    unit.made is not None
+                    and obj not in program.kept_on_objects
+                    and all(spawn.record.function == action.function for spawn in (unit.made, *unit.spawns))
+                ):
                     yield from ((unit.made.record, callee) for callee in unit.entries)
 
     def callers(self, function: FunctionId) -> frozenset[FunctionId]:
         """The functions that run it as a part of them, or start it and wait for it."""
-        return self.graph.program.callers.get(function, frozenset()) | self._waiting.get(function, frozenset())
+        return self.graph.program.callers.get(function, frozenset()) | self._waiting.get(function, set())
+
+    def callees(self, function: FunctionId) -> frozenset[FunctionId]:
+        """The other way round."""
+        return self.graph.program.calls.get(function, frozenset()) | self._waited_by.get(function, set())
 
     # --- arguments
 
-    def _arguments(self, function: FunctionId, call: ir.Call, callee: FunctionId) -> tuple[dict[str, Term], dict[str, ir.Constant]]:
+    def _arguments(self, function: FunctionId, call: ir.Call, callee: FunctionId) -> tuple[dict[str, Term], Values]:
         node = self.graph.program.node(callee)
         offset, receiver = self._receiver(function, call, callee)
         positional = [p.name for p in node.parameters if p.kind in ("positional", "any")]
         named = {p.name for p in node.parameters if p.kind in ("any", "keyword")}
         given = self._as_self(callee, receiver)
-        constants = {p.name: p.default for p in node.parameters if isinstance(p.default, ir.Constant)}
+        values: Values = {p.name: p.default for p in node.parameters if isinstance(p.default, ir.Constant)}
+        record = self._records.get(function.site(call.site))
+        actuals = record.actuals if record is not None and len(record.actuals) == len(call.arguments) else ()
         for position, argument in enumerate(call.arguments, offset):
             if argument.star:
                 return given, {}
             name = argument.keyword if argument.keyword is not None else positional[position] if position < len(positional) else None
             if name is None or (argument.keyword is not None and name not in named):
                 continue
-            constants.pop(name, None)
+            values.pop(name, None)
             if isinstance(argument.value, ir.Constant):
-                constants[name] = argument.value
-            elif (term := self.terms.of(function, argument.value)) is not None:
+                values[name] = argument.value
+                continue
+            if (term := self.terms.of(function, argument.value)) is not None:
                 given[name] = term
-        return given, constants
+            if actuals and (functions := self._functions(actuals[position - offset].variable)):
+                values[name] = functions
+        return given, values
+
+    def _functions(self, variable: int) -> frozenset[tuple[int, int]]:
+        """The functions that an argument may be; none where it may be something else."""
+        found = [self.graph.program.value(obj) for obj in self.graph.program.holds(variable)]
+        functions = [value.function.source for value in found if isinstance(value, FunctionValue | Method)]
+        return frozenset(functions) if len(functions) == len(found) else frozenset()
 
     def _receiver(self, function: FunctionId, call: ir.Call, callee: FunctionId) -> tuple[int, Term | None]:
         """How many parameters are bound before the arguments, and the term of the first of them."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -95,7 +94,7 @@ class Entering:
         """The context in which a call of a function that is in a context itself enters its callee."""
         seen = self.held.visible(call.callee)
         outer = {h for h in context.holds if not any(h.locks & lent.locks for lent in state.lent)}
-        holds = frozenset(replace(h, term=entering(h.term, seen, call.callee.source, call.given)) for h in (*state.holds, *outer))
+        holds = frozenset(h.named(entering(h.term, seen, call.callee.source, call.given)) for h in (*state.holds, *outer))
         if not holds:
             return FREE
         taken = sorted((h.taken for h in state.holds), key=lambda s: (s.path, s.at.line, s.at.column))

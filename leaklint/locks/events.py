@@ -53,6 +53,17 @@ class Events:
         """The operations that take a lock."""
         return tuple(a for a in self.graph.program.actions if a.does is Does.ACQUIRE and self.identity.locks(a.subjects))
 
+    def takes_in(self, function: FunctionId) -> list[Action]:
+        """Those that stand in a function."""
+        return self._takes_in.get(function, [])
+
+    @cached_property
+    def _takes_in(self) -> dict[FunctionId, list[Action]]:
+        found: dict[FunctionId, list[Action]] = {}
+        for action in self.takes:
+            found.setdefault(action.function, []).append(action)
+        return found
+
     @cached_property
     def gives(self) -> tuple[Action, ...]:
         """The operations that give one back."""

@@ -12,27 +12,22 @@ from leaklint.link.syntax import bound_by, subexpressions
 from leaklint.link.values import FunctionId
 from leaklint.locks.calls import Call, How
 from leaklint.locks.events import Event, Events, Give, Take
-from leaklint.locks.holds import Hold
+from leaklint.locks.holds import Facts, Hold
 from leaklint.locks.terms import Terms, translated
-from leaklint.paths import EXCEPTIONAL, Edge, Exit, Node
-
-Facts: TypeAlias = frozenset[tuple[str, bool]]
-"""Parameters and whether they are true."""
+from leaklint.paths import EXCEPTIONAL, Edge, Exit, Node, Paths
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """At a point of a function: the locks that it surely holds, those that it has taken on some way or tried to take, those of its caller
-    that
-    it may have given back, what tests of parameters have told."""
+    """At a point of a function: the locks that it surely holds, those of its caller that it may have given back, what tests of parameters
+    have told."""
 
     holds: frozenset[Hold] = frozenset()
-    tried: frozenset[Hold] = frozenset()
     lent: frozenset[Hold] = frozenset()
     facts: Facts = frozenset()
 
     def joined(self, other: State) -> State:
-        return State(self.holds & other.holds, self.tried | other.tried, self.lent | other.lent, self.facts & other.facts)
+        return State(self.holds & other.holds, self.lent | other.lent, self.facts & other.facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,79 +43,107 @@ NOTHING = Effect()
 Effects: TypeAlias = Callable[[Call], Effect]
 
 
-def flow(graph: Graph, function: FunctionId, events: Events, effects: Effects) -> dict[int, State]:
-    """id of a node → the state in which it is entered, for every node that can be reached."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Flow:
+    """The lock sets of one function. `states`: id of a node → the state in which it is entered, for every node that can be reached;
+    `taken`: id of a statement → the locks that may have been taken, or tried, before it."""
+
+    function: FunctionId
+    states: dict[int, State]
+    taken: dict[int, frozenset[Hold]]
+    effects: Effects
+
+    def during(self, node: Node, events: Iterable[Event]) -> Iterator[tuple[Event, State]]:
+        """Each event of a node with the state in which it happens."""
+        state = self.states[id(node)]
+        for event in events:
+            yield event, state
+            state = self.applied(state, event, node)
+
+    def after(self, before: State, node: Node, edge: Edge, events: list[Event]) -> State:
+        """The state after a node, on one way on. A node that raises has taken nothing for sure, but may have given back."""
+        state = before
+        for event in events:
+            after = self.applied(state, event, node)
+            if edge in EXCEPTIONAL:
+                state = State(state.holds & after.holds, state.lent | after.lent, state.facts)
+            elif not isinstance(event, Take) or edge in held_edges(node):
+                state = after
+        return state
+
+    def applied(self, state: State, event: Event, node: Node) -> State:
+        match event:
+            case Take(hold=hold, sure=sure):
+                return _taken(state, hold) if sure or node.kind == "test" else state
+            case Give(hold=hold):
+                return self._given(state, hold, node)
+            case Call():
+                effect = self.effects(event)
+                for hold in effect.gives:
+                    state = self._given(state, hold, node)
+                for hold in effect.keeps:
+                    state = _taken(state, replace(hold, by_block=True) if event.how is How.ENTERED else hold)
+                return state
+
+    def _given(self, state: State, hold: Hold, node: Node) -> State:
+        """Giving back what nobody has taken here lends it."""
+        own = meant(state.holds, hold)
+        if own or meant(self.taken.get(id(node.stmt), frozenset()), hold):
+            return State(state.holds - own, state.lent, state.facts)
+        return State(state.holds, state.lent | {hold}, state.facts)
+
+
+def flow(graph: Graph, function: FunctionId, events: Events, effects: Effects) -> Flow:
+    """What is held at the nodes of a function, where calls have these effects."""
     paths = graph.paths(function)
-    found: dict[int, State] = {id(paths.entry): State()}
-    todo = [paths.entry]
-    fixed = _fixed_parameters(graph, function, events.terms)
     active = {id(n): [e for e in events.at(function, n) if not isinstance(e, Call) or effects(e) != NOTHING] for n in paths.nodes}
+    found = Flow(function, {id(paths.entry): State()}, _taken_before(paths, active, effects), effects)
+    fixed = _fixed_parameters(graph, function, events.terms)
+    todo = [paths.entry]
     while todo:
         node = todo.pop()
-        before = found[id(node)]
         for edge, target in node.successors:
-            after = _after(before, node, edge, active[id(node)], effects)
+            after = found.after(found.states[id(node)], node, edge, active[id(node)])
             if edge in (Edge.TRUE, Edge.FALSE) and isinstance(node.stmt, ir.Branch | ir.While):
-                after = replace(after, facts=after.facts | _told(node.stmt.test, edge is Edge.TRUE, fixed))
+                after = State(after.holds, after.lent, after.facts | _told(node.stmt.test, edge is Edge.TRUE, fixed))
             after = _renamed_away(graph, function, node, after)
-            known = found.get(id(target))
+            known = found.states.get(id(target))
             joined = after if known is None else known.joined(after)
             if joined != known:
-                found[id(target)] = joined
+                found.states[id(target)] = joined
                 todo.append(target)
     return found
 
 
-def during(before: State, node: Node, events: Iterable[Event], effects: Effects) -> Iterator[tuple[Event, State]]:
-    """Each event of a node with the state in which it happens."""
-    state = before
-    for event in events:
-        yield event, state
-        state = _applied(state, event, node, effects)
+def _taken_before(paths: Paths, active: dict[int, list[Event]], effects: Effects) -> dict[int, frozenset[Hold]]:
+    """id of a statement → what may have been taken on some way to it, or to another of its nodes."""
+    found: dict[int, frozenset[Hold]] = {}
+    by_stmt: dict[int, frozenset[Hold]] = {}
+    todo = [node for node in paths.nodes if _takes(active[id(node)], effects)]
+    while todo:
+        node = todo.pop()
+        out = found.get(id(node), frozenset()) | _takes(active[id(node)], effects)
+        for _, target in node.successors:
+            known = found.get(id(target), frozenset())
+            if not out <= known:
+                found[id(target)] = known | out
+                by_stmt[id(target.stmt)] = by_stmt.get(id(target.stmt), frozenset()) | out
+                todo.append(target)
+    return by_stmt
 
 
-def _after(before: State, node: Node, edge: Edge, events: list[Event], effects: Effects) -> State:
-    """The state after a node, on one way on. A node that raises has taken nothing for sure, but may have given back."""
-    state = before
-    for event in events:
-        after = _applied(state, event, node, effects)
-        if edge in EXCEPTIONAL:
-            state = State(state.holds & after.holds, state.tried | after.tried | after.holds, state.lent | after.lent, state.facts)
-        elif not isinstance(event, Take) or edge in held_edges(node):
-            state = after
-    return state
-
-
-def _applied(state: State, event: Event, node: Node, effects: Effects) -> State:
-    match event:
-        case Take(hold=hold, sure=sure):
-            return _taken(state, hold) if sure or node.kind == "test" else replace(state, tried=state.tried | {hold})
-        case Give(hold=hold):
-            return _given(state, hold)
-        case Call():
-            effect = effects(event)
-            for hold in effect.gives:
-                state = _given(state, hold)
-            for hold in effect.keeps:
-                state = _taken(state, replace(hold, by_block=True) if event.how is How.ENTERED else hold)
-            return state
+def _takes(events: list[Event], effects: Effects) -> frozenset[Hold]:
+    own = frozenset(event.hold for event in events if isinstance(event, Take))
+    return own.union(*(effects(event).keeps for event in events if isinstance(event, Call)))
 
 
 def _taken(state: State, hold: Hold) -> State:
     """Taking what was lent gives it back to the caller."""
-    lent = _meant(state.lent, hold)
-    return replace(state, lent=state.lent - lent) if lent else replace(state, holds=state.holds | {hold}, tried=state.tried | {hold})
+    lent = meant(state.lent, hold)
+    return State(state.holds, state.lent - lent, state.facts) if lent else State(state.holds | {hold}, state.lent, state.facts)
 
 
-def _given(state: State, hold: Hold) -> State:
-    """Giving back what has not been taken lends it."""
-    own = _meant(state.holds, hold)
-    if own or _meant(state.tried, hold):
-        return replace(state, holds=state.holds - own)
-    return replace(state, lent=state.lent | {hold})
-
-
-def _meant(holds: frozenset[Hold], hold: Hold) -> frozenset[Hold]:
+def meant(holds: frozenset[Hold], hold: Hold) -> frozenset[Hold]:
     """Those that may be the same lock: those of the same name if there are any."""
     same = frozenset(one for one in holds if one.locks & hold.locks)
     return frozenset(one for one in same if one.term == hold.term) or same
@@ -148,7 +171,7 @@ def _renamed_away(graph: Graph, function: FunctionId, node: Node, state: State) 
         return state
     here = {(function.source, name) for name in bound}
     lost = frozenset(hold for hold in state.holds if hold.term is not None and hold.term.roots() & here)
-    return replace(state, holds=(state.holds - lost) | {replace(hold, term=None) for hold in lost}) if lost else state
+    return State((state.holds - lost) | {hold.named(None) for hold in lost}, state.lent, state.facts) if lost else state
 
 
 def _fixed_parameters(graph: Graph, function: FunctionId, terms: Terms) -> frozenset[str]:
@@ -199,4 +222,4 @@ def renamed(found: Effect, call: Call, caller: frozenset[tuple[int, int]]) -> Ef
 
 
 def in_caller(hold: Hold, call: Call, caller: frozenset[tuple[int, int]]) -> Hold:
-    return replace(hold, term=translated(hold.term, caller, call.callee.source, call.given))
+    return hold.named(translated(hold.term, caller, call.callee.source, call.given))

@@ -10,7 +10,7 @@ from leaklint.graph import Graph
 from leaklint.link.values import FunctionId
 from leaklint.locks.calls import Call, Calls, How
 from leaklint.locks.events import Event, Events, Give
-from leaklint.locks.flow import NOTHING, Effect, State, during, effect, flow, renamed
+from leaklint.locks.flow import NOTHING, Effect, Flow, State, effect, flow, renamed
 from leaklint.locks.holds import Hold
 from leaklint.locks.identity import Identity
 from leaklint.locks.terms import Terms
@@ -30,31 +30,41 @@ class Held:
         self.calls = Calls(graph, self.terms)
         self.events = Events(graph, self.identity, self.terms, self.calls)
         self._effects: dict[tuple[FunctionId, How], Effect] = {}
-        self._states: dict[FunctionId, dict[int, State]] = {}
+        self._flows: dict[FunctionId, Flow] = {}
         self._steps: dict[FunctionId, tuple[tuple[Node, Event, State], ...]] = {}
+        self._calls: dict[FunctionId, dict[FunctionId, list[tuple[Node, Call, State]]]] = {}
         self._settle()
 
     def at(self, function: FunctionId, node: Node) -> frozenset[Hold]:
         """The locks that the function itself surely holds when it comes to a node."""
         if function not in self.holders:
             return frozenset()
-        return self._flow(function).get(id(node), _NOWHERE).holds
+        state = self._flow(function).states.get(id(node))
+        return state.holds if state is not None else frozenset()
 
     def steps(self, function: FunctionId) -> tuple[tuple[Node, Event, State], ...]:
         """Everything that happens to locks in a function and every call, each with its node and the state before it; what cannot be reached
         is left out."""
         found = self._steps.get(function)
         if found is None:
-            states = self._flow(function)
+            flow = self._flow(function)
             found = self._steps[function] = tuple(
                 (node, event, state)
                 for node in self.graph.paths(function).nodes
-                if id(node) in states
-                for event, state in during(
-                    states[id(node)], node, self.events.at(function, node), lambda call: self.changes(function, call)
-                )
+                if id(node) in flow.states
+                for event, state in flow.during(node, self.events.at(function, node))
             )
         return found
+
+    def calls_to(self, function: FunctionId, callee: FunctionId) -> list[tuple[Node, Call, State]]:
+        """The calls of one function that another makes, among its steps."""
+        found = self._calls.get(function)
+        if found is None:
+            found = self._calls[function] = {}
+            for node, event, state in self.steps(function):
+                if isinstance(event, Call):
+                    found.setdefault(event.callee, []).append((node, event, state))
+        return found.get(callee, [])
 
     @cached_property
     def holders(self) -> frozenset[FunctionId]:
@@ -74,16 +84,19 @@ class Held:
         return frozenset(
             lock
             for function in givers
-            for _, event, state in self.steps(function)
-            if isinstance(event, Give) and not any(one.locks & event.hold.locks for one in state.holds | state.tried)
+            for node, event, state in self.steps(function)
+            if isinstance(event, Give) and self._flow(function).applied(state, event, node).lent > state.lent
             for lock in event.hold.locks
         )
 
-    def _flow(self, function: FunctionId) -> dict[int, State]:
-        found = self._states.get(function)
+    def _flow(self, function: FunctionId) -> Flow:
+        found = self._flows.get(function)
         if found is None:
-            found = self._states[function] = flow(self.graph, function, self.events, lambda call: self.changes(function, call))
+            found = self._flows[function] = self._new_flow(function)
         return found
+
+    def _new_flow(self, function: FunctionId) -> Flow:
+        return flow(self.graph, function, self.events, lambda call: self.changes(function, call))
 
     # --- what calls change
 
@@ -107,8 +120,7 @@ class Held:
             visits[function] += 1
             if visits[function] > _VISITS:
                 continue
-            states = flow(self.graph, function, self.events, lambda call, f=function: self.changes(f, call))  # type: ignore[misc]
-            if self._update(function, states):
+            if self._update(function, self._new_flow(function).states):
                 todo.extend(sorted(program.callers.get(function, frozenset())))
 
     def _update(self, function: FunctionId, states: dict[int, State]) -> bool:
@@ -145,9 +157,6 @@ class Held:
             case _:
                 words = f"calls `{name}` here"
         return self.graph.step(function, call.at, words)
-
-
-_NOWHERE = State()
 
 
 def _part(call: Call) -> How:

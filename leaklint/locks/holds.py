@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import TypeAlias
 
 from leaklint.finding import Step
 from leaklint.link.values import FunctionId
 from leaklint.locks.terms import Term
+
+Facts: TypeAlias = frozenset[tuple[str, bool | tuple[int, int]]]
+"""Parameters, and whether they are true, or which function (by its source) they are."""
 
 
 class Mode(Enum):
@@ -27,12 +31,16 @@ class Hold:
     taken: Step = field(compare=False)
     by_block: bool = field(compare=False, default=True)
 
+    def named(self, term: Term | None) -> Hold:
+        """The same lock under another name."""
+        return self if term == self.term else Hold(self.locks, term, self.mode, self.taken, self.by_block)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Acquisition:
     """A lock that a function takes, itself or through what it calls. `hold`: in the words of the function. `blocks`: it waits without
     a bound while the lock is taken. `function` takes it; `way` leads there: the calls, then the place. `without`: locks of the caller
-    that have been given back by then. `when`: it happens only if these parameters have these truth values. `in_other_unit`: in one that
+    that have been given back by then. `when`: it happens only if parameters are like this. `in_other_unit`: in one that
     the function waits for. `is_late`: of a generator that stands for a block, after its `yield`."""
 
     hold: Hold
@@ -40,7 +48,7 @@ class Acquisition:
     function: FunctionId
     way: tuple[Step, ...]
     without: frozenset[Hold]
-    when: frozenset[tuple[str, bool]]
+    when: Facts
     in_other_unit: bool = False
     is_late: bool = False
 

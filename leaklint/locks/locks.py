@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 
 from leaklint.graph import Graph
 from leaklint.link.values import FunctionId
@@ -10,9 +10,15 @@ from leaklint.locks.entering import Entering
 from leaklint.locks.events import Event
 from leaklint.locks.flow import State
 from leaklint.locks.held import Held
-from leaklint.locks.holds import Acquisition, Context, Hold
+from leaklint.locks.holds import Context, Hold
 from leaklint.locks.taking import Taking
 from leaklint.paths import Node
+
+
+@lru_cache(maxsize=1)
+def locks_of(graph: Graph) -> Locks:
+    """The lock sets of a program, made once for all rules that ask."""
+    return Locks(graph)
 
 
 class Locks:
@@ -21,6 +27,7 @@ class Locks:
     def __init__(self, graph: Graph) -> None:
         self.sets = Held(graph)
         self.identity = self.sets.identity
+        self.events = self.sets.events
         self.taking = Taking(self.sets)
         self._entering = Entering(self.sets)
 
@@ -47,10 +54,9 @@ class Locks:
         entered with nothing held."""
         return self._entering.of(function)
 
-    def acquisitions(self, function: FunctionId) -> Iterator[Acquisition]:
-        """The locks that a call of the function may take, itself or through any number of calls, in its words."""
-        for lock in sorted(self.taking.locks(function)):
-            yield from self.taking.of(function, lock)
+    def may_take(self, function: FunctionId) -> frozenset[int]:
+        """The locks that a call of the function may take, itself or through any number of calls."""
+        return self.taking.locks(function)
 
     def are_same(self, one: Hold, other: Hold) -> bool:
         """Whether two locks, in the words of one function, are one lock of the running program for sure: both places call it the same,

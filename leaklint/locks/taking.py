@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 
@@ -22,11 +22,11 @@ _MOST = 24
 
 
 class Taking:
-    """Answers for one program. Ways are only followed to locks that somebody asks for, through functions that come to them."""
+    """Answers for one program."""
 
     def __init__(self, held: Held) -> None:
         self.held = held
-        self._found: dict[tuple[FunctionId, int], dict[object, Acquisition]] = {}
+        self._ways: dict[int, dict[FunctionId, dict[object, Acquisition]]] = {}
 
     def locks(self, function: FunctionId) -> frozenset[int]:
         """The locks that a call of the function may take."""
@@ -47,75 +47,88 @@ class Taking:
                     todo.append(caller)
         return found
 
-    def of(self, function: FunctionId, lock: int) -> tuple[Acquisition, ...]:
-        """The ways in which a call of the function may take a lock, in its words, the shortest first."""
-        if (function, lock) not in self._found:
-            self._explore(function, lock)
-        return tuple(self._found[function, lock].values())
-
-    def _explore(self, start: FunctionId, lock: int) -> None:
-        """How the functions below a function take a lock, from the bottom up."""
-        order, callers = [start], dict[FunctionId, set[FunctionId]]()
-        fresh = {start}
-        for function in order:
-            for _, call, _ in self.held.steps(function):
-                if isinstance(call, Call) and lock in self._reach.get(call.callee, ()):
-                    callers.setdefault(call.callee, set()).add(function)
-                    if (call.callee, lock) not in self._found and call.callee not in fresh:
-                        fresh.add(call.callee)
-                        order.append(call.callee)
-        for function in fresh:
-            self._found[function, lock] = {}
-        todo = deque(reversed(order))
-        waiting = set(todo)
-        while todo:
-            function = todo.popleft()
-            waiting.discard(function)
-            if self._collect(function, lock):
-                for caller in sorted(callers.get(function, set()) - waiting):
-                    waiting.add(caller)
-                    todo.append(caller)
-
-    def _collect(self, function: FunctionId, lock: int) -> bool:
-        """Add how the function takes the lock by what is known of those that it calls; whether anything is new."""
-        known = self._found[function, lock]
-        before = len(known)
-        for one in sorted(self._direct(function, lock), key=lambda a: len(a.way)):
-            key = (one.hold, one.blocks, one.without, one.when, one.is_late)
-            if key not in known and len(known) < _MOST:
-                known[key] = one
-        return len(known) != before
-
-    def _direct(self, function: FunctionId, lock: int) -> Iterator[Acquisition]:
-        late = self._late(function)
-        for node, event, state in self.held.steps(function):
-            for one in self.at(function, event, state, lock):
-                yield replace(one, is_late=True) if id(node) in late else one
+    # --- the very lock that is held
 
     def at(self, function: FunctionId, event: Event, state: State, lock: int) -> Iterator[Acquisition]:
-        """How an event of a function that is in this state takes a lock, in the words of the function."""
+        """How an event of a function that is in this state takes a lock, in the words of the function, the shortest way first: where it has
+        a name for it, or there is only one such lock. Asked where the lock is held."""
         match event:
-            case Take(hold=hold, blocks=blocks) if lock in hold.locks:
-                yield Acquisition(hold, blocks, function, (hold.taken,), state.lent, state.facts)
+            case Take(hold=hold) if lock in hold.locks:
+                yield self._direct(function, event, state)
             case Call(callee=callee) if lock in self._reach.get(callee, ()):
-                yield from self._through(function, event, state, lock)
+                for one in self._below(lock).get(callee, {}).values():
+                    yield from self._through(function, event, state, one)
             case _:
                 pass
 
-    def _through(self, function: FunctionId, call: Call, state: State, lock: int) -> Iterator[Acquisition]:
-        found = self._found.get((call.callee, lock))
-        visible = self.held.visible(function)
+    def _below(self, lock: int) -> dict[FunctionId, dict[object, Acquisition]]:
+        """How the functions take a lock that run while it is held, found from those that take it themselves upwards, the nearest first."""
+        found = self._ways.get(lock)
+        if found is None:
+            found = self._ways[lock] = {function: {} for function in self._region(lock)}
+            todo = deque((f, one) for f in sorted(found) for one in self._direct_ways(f, lock))
+            while todo:
+                function, one = todo.popleft()
+                key = (one.hold, one.blocks, one.without, one.when, one.is_late)
+                known = found[function]
+                if key in known or len(known) >= _MOST:
+                    continue
+                known[key] = one
+                if len(one.way) < _FARTHEST:
+                    for caller in sorted(self.held.calls.callers(function) & found.keys()):
+                        todo.extend((caller, further) for further in self._upwards(caller, function, one))
+        return found
+
+    def _region(self, lock: int) -> set[FunctionId]:
+        """The functions that run while the lock is held and may take it."""
+        seen: set[FunctionId] = set()
+        todo = [
+            event.callee
+            for function in self.held.holders
+            for _, event, state in self.held.steps(function)
+            if isinstance(event, Call) and any(lock in hold.locks for hold in state.holds)
+        ]
+        while todo:
+            function = todo.pop()
+            if function not in seen and lock in self._reach.get(function, ()):
+                seen.add(function)
+                todo += self.held.calls.callees(function)
+        return seen
+
+    def _direct_ways(self, function: FunctionId, lock: int) -> Iterator[Acquisition]:
+        if any(lock in self.held.identity.locks(a.subjects) for a in self.held.events.takes_in(function)):
+            for node, event, state in self.held.steps(function):
+                if isinstance(event, Take) and lock in event.hold.locks and self._is_known(event.hold.term is not None, lock):
+                    yield replace(self._direct(function, event, state), is_late=id(node) in self._late(function))
+
+    def _direct(self, function: FunctionId, take: Take, state: State) -> Acquisition:
+        return Acquisition(take.hold, take.blocks, function, (take.hold.taken,), state.lent, state.facts)
+
+    def _upwards(self, caller: FunctionId, function: FunctionId, one: Acquisition) -> Iterator[Acquisition]:
+        """How a caller of a function takes a lock that the function takes in one way."""
+        late = self._late(caller)
+        for node, call, state in self.held.calls_to(caller, function):
+            for further in self._through(caller, call, state, one):
+                if self._is_known(further.hold.term is not None, min(further.hold.locks)):
+                    yield replace(further, is_late=id(node) in late)
+
+    def _is_known(self, has_name: bool, lock: int) -> bool:
+        return has_name or self.held.identity.is_single(lock)
+
+    def _through(self, function: FunctionId, call: Call, state: State, one: Acquisition) -> Iterable[Acquisition]:
+        """How a call takes what its callee takes in one way, in the words of the function that makes it and is in this state."""
         is_half = call.how in (How.ENTERED, How.LEFT) and self.held.graph.program.node(call.callee).is_generator
-        for one in list(found.values()) if found is not None else self.of(call.callee, lock):
-            if is_half and one.is_late is not (call.how is How.LEFT):
-                continue
-            if len(one.way) >= _FARTHEST or any(_contradicts(call, name, truth) for name, truth in one.when):
-                continue
-            when = state.facts | {(call.given[name].name, truth) for name, truth in one.when if _is_parameter(function, call, name)}
-            without = state.lent | {in_caller(hold, call, visible) for hold in one.without}
-            way = (self.held.step(function, call), *one.way)
-            waited = one.in_other_unit or call.how is How.WAITED
-            yield Acquisition(in_caller(one.hold, call, visible), one.blocks, one.function, way, without, when, waited)
+        if is_half and one.is_late is not (call.how is How.LEFT):
+            return ()
+        if any(_contradicts(call, name, wanted) for name, wanted in one.when):
+            return ()
+        visible = self.held.visible(function)
+        when = state.facts | {(call.given[name].name, wanted) for name, wanted in one.when if _is_parameter(function, call, name)}
+        when |= {(call.through, call.callee.source)} if call.through is not None else frozenset()
+        without = state.lent | {in_caller(hold, call, visible) for hold in one.without}
+        way = (self.held.step(function, call), *one.way)
+        waited = one.in_other_unit or call.how is How.WAITED
+        return (Acquisition(in_caller(one.hold, call, visible), one.blocks, one.function, way, without, when, waited),)
 
     def _late(self, function: FunctionId) -> frozenset[int]:
         """The nodes of a generator that stands for a block which run when the block is left."""
@@ -136,12 +149,14 @@ def _is_parameter(function: FunctionId, call: Call, name: str) -> bool:
     return term is not None and term.scope == function.source and not term.steps
 
 
-def _contradicts(call: Call, name: str, truth: bool) -> bool:
-    """Whether a call gives a constant for a parameter that has the other truth value."""
-    match call.constants.get(name):
+def _contradicts(call: Call, name: str, wanted: bool | tuple[int, int]) -> bool:
+    """Whether a call gives something for a parameter that has the other truth value, or is another function."""
+    match call.values.get(name):
         case ir.Constant(kind="none"):
-            return truth
-        case ir.Constant(kind="bool", text=text):
-            return truth is not (text == "True")
+            return wanted is not False
+        case ir.Constant(kind="bool", text=text) if isinstance(wanted, bool):
+            return wanted is not (text == "True")
+        case frozenset() as functions if isinstance(wanted, tuple):
+            return wanted not in functions
         case _:
             return False

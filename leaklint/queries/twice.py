@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.values import FunctionId
-from leaklint.locks import Acquisition, Event, Hold, Locks, State
+from leaklint.locks import Acquisition, Event, Hold, Locks, State, locks_of
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
 
 
 def taken_twice(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     """A function that holds a lock which is not reentrant and takes it again, itself or through what it calls: it waits for itself."""
-    locks = Locks(graph)
+    locks = locks_of(graph)
     for function in sorted(locks.holders):
         for _, event, state in locks.steps(function):
             for held in sorted(state.holds, key=_place):
