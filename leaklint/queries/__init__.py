@@ -25,8 +25,8 @@ from leaklint.queries.query import NoOptions, Query
 from leaklint.queries.siblings import sibling_left
 from leaklint.queries.timers import rearming_timer, unstopped_timer
 from leaklint.queries.turns import timer_in_turns
-from leaklint.queries.unlimited import unlimited
 from leaklint.queries.twice import taken_twice
+from leaklint.queries.unlimited import unlimited
 from leaklint.queries.unmatched import Options as Side
 from leaklint.queries.unmatched import unmatched
 from leaklint.queries.unreleased import unreleased
@@ -71,7 +71,6 @@ QUERIES: dict[str, Query] = {
     ),
     "must-release": _query(must_release, FACTS, Owed, nowhere=FACTS, way=FACTS, lost=FACTS, cancelled=FACTS, owner=FACTS, endless=FACTS),
     "partial-teardown": _query(partial_teardown, PARTIAL_FACTS),
-    "must-release": _query(must_release, FACTS, Owed, nowhere=FACTS, way=FACTS, lost=FACTS, cancelled=FACTS),
     "taken-twice": _query(taken_twice, "object function growth", unit="object function growth"),
     "copied": _query(copied, "operation object size count growth"),
 }
