@@ -8,9 +8,11 @@ from functools import cached_property
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
 from leaklint.exits import ExitKind
-from leaklint.exits.started import bound_to
+from leaklint.exits.loops import lasting
+from leaklint.exits.ways import names_in
 from leaklint.link.flow.state import CallRecord
 from leaklint.link.reasons import Why
+from leaklint.link.syntax import walk
 from leaklint.link.units import Unit
 from leaklint.link.values import ClassId, FunctionId, Instance, Resource
 from leaklint.obligations.debts import Debt, Debts
@@ -60,10 +62,16 @@ class Owned:
                 debt = self.debts.of(obj) if obj != place.owner else None
                 for made in self.debts.makers(obj) if debt is not None else ():
                     own = self.debts.holdings.is_made_by(place.owner, made.function)
-                    if debt is not None and (own or bound_to(self.graph, made) == place.name):
+                    if debt is not None and (own or self._is_bound_by(made, place.name)):
                         groups.setdefault((self.program.class_of(made.function), place.name), []).append((place, debt, made))
         found = [self._kept(name, group) for (_, name), group in groups.items()]
         return tuple(sorted(found, key=lambda kept: (*self._rank(kept.made[0]), kept.name)))
+
+    def _is_bound_by(self, made: CallRecord, name: str) -> bool:
+        """Whether the call stands where the attribute gets its value: `stream._reader = create_task(…)`."""
+        place = self.program.place(made.function, made.site.number)
+        bound = place.stmt.targets if place is not None and isinstance(place.stmt, ir.Bind) else ()
+        return any(isinstance(target, ir.Attribute) and target.name == name for target in bound)
 
     def _kept(self, name: str, group: list[tuple[Place, Debt, CallRecord]]) -> Kept:
         made = {(record.site.module, record.site.number): record for _, _, record in group}
@@ -125,12 +133,37 @@ class Owned:
 
     def _for_good(self, kept: Kept, settlers: frozenset[FunctionId]) -> frozenset[FunctionId]:
         makers = {record.function.source for record in kept.made}
-        return frozenset(f for f in settlers if not any(one.source in makers for one in self.program.reached([f])))
+        return frozenset(f for f in settlers if not self._only_remakes(f, kept, makers))
+
+    def _only_remakes(self, settler: FunctionId, kept: Kept, makers: set[tuple[int, int]]) -> bool:
+        """Whether a function settles it to make it anew: nothing that it does after it has made one settles one."""
+        program, graph = self.program, self.graph
+        making = [record.site.number for record in kept.made if record.function == settler]
+        for callee in program.calls.get(settler, frozenset()):
+            if any(one.source in makers for one in program.reached([callee])):
+                making += graph.calls_to(settler, callee)
+        if not making or settler not in self.methods(kept):
+            return False
+        return not self._settles_after(settler, making, kept)
+
+    def _settles_after(self, function: FunctionId, making: list[int], kept: Kept) -> bool:
+        todo = [target for number in making for node in self.graph.paths(function).of(number) for _, target in node.successors]
+        seen: set[int] = set()
+        while todo:
+            node = todo.pop()
+            if id(node) not in seen:
+                seen.add(id(node))
+                if any(self.debts.settles(function, number, debt.obj) for number in node.sites() for debt in kept.debts):
+                    return True
+                todo += [target for _, target in node.successors]
+        return False
 
     def ways(self, kept: Kept) -> frozenset[ExitKind]:
         """How the units that it holds come to their ends, if not because their owner ends them."""
         found = {way.kind for unit in self.units(kept) for ending in self.debts.ends.of(unit).found for way in ending.ways}
-        return frozenset(found if ExitKind.CONDITION in found and not self._is_held_by_unit(kept) else found - _NO_END)
+        if ExitKind.CONDITION in found and (not self._is_held_by_unit(kept) or self._ends_with_its_data(kept)):
+            return frozenset(found)
+        return frozenset(found - _NO_END)
 
     def units(self, kept: Kept) -> list[Unit]:
         """The units that it holds itself."""
@@ -144,6 +177,18 @@ class Owned:
             given = program.local_objects(entry, (parameter.name for parameter in program.node(entry).parameters))
             if owners & given or any(around in self._lineage(owner) for owner in owners):
                 return True
+        return False
+
+    def _ends_with_its_data(self, kept: Kept) -> bool:
+        """Whether its units leave their loops by what they have got there, and not by asking other objects how they are."""
+        for entry in (entry for unit in self.units(kept) for entry in unit.entries):
+            node = self.program.node(entry)
+            own = {parameter.name for parameter in node.parameters[:1]}
+            for loop in lasting(self.graph, entry):
+                for stmt in walk(loop.body):
+                    leaves = isinstance(stmt, ir.Branch) and any(isinstance(one, ir.Jump | ir.Return) for one in stmt.body[-1:])
+                    if isinstance(stmt, ir.Branch) and leaves and set(names_in(stmt.test)) - own:
+                        return True
         return False
 
     def _lineage(self, owner: int) -> tuple[ClassId, ...]:
@@ -181,7 +226,7 @@ ENDINGS = frozenset(
 
 
 def _is_ending(name: str) -> bool:
-    return not ENDINGS.isdisjoint((name, *name.strip("_").split("_")))
+    return name in ENDINGS or name.strip("_").partition("_")[0] in ENDINGS
 
 
 def _does_something(node: ir.Function) -> bool:

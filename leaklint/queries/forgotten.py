@@ -9,7 +9,9 @@ from leaklint.catalog.grammar import Kind, UnitKind
 from leaklint.exits import ExitKind, Started, Verdict
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
+from leaklint.link.effects import Effect
 from leaklint.link.syntax import expressions, subexpressions, walk
+from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 from leaklint.obligations.owned import Kept, Owned
 from leaklint.queries.waiting import Waiting
@@ -120,7 +122,7 @@ def unit_leaks(owned: Owned, waiting: Waiting, kinds: frozenset[Kind | None]) ->
         handle = sorted(unit.handle)
         if kind not in kinds or kind is None or not unit.spawns or any(graph.program.kind(o) is not kind for o in handle):
             continue
-        if any(graph.program.opened(o) is not None or owned.debts.handlers(o) for o in handle):
+        if any(graph.program.opened(o) is not None or owned.debts.handlers(o) for o in handle) or _is_kept_out_of_sight(graph, unit):
             continue
         growth = graph.growth(unit.spawns)
         is_endless = not unit.daemon and all(ending.verdict is Verdict.NO_EXIT for ending in ends.of(unit).found)
@@ -130,6 +132,14 @@ def unit_leaks(owned: Owned, waiting: Waiting, kinds: frozenset[Kind | None]) ->
             if one.made.function in graph.program.live and place not in told:
                 told.add(place)
                 yield _dropped(owned, one, kind, Growth.AT_EXIT if growth is Growth.ONCE else growth, is_endless=is_endless)
+
+
+def _is_kept_out_of_sight(graph: Graph, unit: Unit) -> bool:
+    """Whether the function that makes a unit stores or returns it, and it is not seen where that leads."""
+    program = graph.program
+    away = {Effect.KEEPS, Effect.RETURNS, Effect.ESCAPES}
+    lost = not unit.handle <= program.kept_on_objects
+    return lost and unit.made is not None and bool(away & program.effects.of_result(unit.made.record))
 
 
 def _dropped(owned: Owned, one: Started, kind: Kind, growth: Growth, *, is_endless: bool) -> Leak:
