@@ -13,7 +13,6 @@ from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.flow.state import CallRecord
 from leaklint.link.syntax import parts
-from leaklint.link.units import Unit
 from leaklint.link.values import ClassValue, Coroutine, FunctionId, FunctionValue, Instance, Method, Site
 from leaklint.locks.terms import Term, Terms
 from leaklint.paths import Node
@@ -29,7 +28,6 @@ class How(Enum):
     LEFT = auto()  # the exit of that `with`
     READ = auto()  # a property
     GIVEN = auto()  # called by the library function that gets it
-    WAITED = auto()  # in a unit of its own that the place waits for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +46,6 @@ class Call:
 
 _HERE = frozenset({Does.RUN, Does.BOUND, Does.SHIELD, Does.ENTER, Does.OBSERVE, Does.COPY})
 """Operations that run what they are given here and now."""
-_WAITING = frozenset({Does.JOIN, Does.WAIT, Does.BOUND, Does.SHIELD})
 
 
 @dataclass(slots=True, eq=False)
@@ -60,9 +57,6 @@ class Calls:
     _found: dict[FunctionId, dict[int, tuple[Call, ...]]] = field(default_factory=dict)
     _records: dict[Site, CallRecord] = field(default_factory=dict)
     _read: dict[FunctionId, dict[str, list[FunctionId]]] = field(default_factory=dict)
-    _units: dict[int, list[Unit]] = field(default_factory=dict)
-    _waiting: dict[FunctionId, set[FunctionId]] = field(default_factory=dict)
-    _waited_by: dict[FunctionId, set[FunctionId]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         program = self.graph.program
@@ -71,13 +65,6 @@ class Calls:
                 self._records.setdefault(record.site, record)
         for caller, callee in sorted(program.state.accessed):
             self._read.setdefault(caller, {}).setdefault(program.node(callee).name, []).append(callee)
-        for unit in program.units:
-            for obj in unit.handle:
-                self._units.setdefault(obj, []).append(unit)
-        for action in program.actions:
-            for _, callee in self._waits_for(action):
-                self._waiting.setdefault(callee, set()).add(action.function)
-                self._waited_by.setdefault(action.function, set()).add(callee)
 
     def at(self, function: FunctionId, node: Node) -> tuple[Call, ...]:
         """The calls of a node, those of arguments before that of the function that gets them."""
@@ -95,10 +82,8 @@ class Calls:
                 case ir.Attribute(base=base, name=name):
                     for callee in self._read.get(function, {}).get(name, ()):
                         yield Call(callee, How.READ, _span(node), self._as_self(callee, self.terms.of(function, base)), {})
-                case ir.Await(value=value, site=number, at=at):
-                    if not isinstance(value, ir.Call):
-                        yield from self._awaited(function, value, at)
-                    yield from self._waited(function, function.site(number), at)
+                case ir.Await(value=value, at=at) if not isinstance(value, ir.Call):
+                    yield from self._awaited(function, value, at)
                 case _:
                     pass
         for item in blocks:
@@ -138,7 +123,6 @@ class Calls:
         for action in program.at(site):
             if action.call.record.by is None and not action.bounded:
                 yield from self._by_library(function, call, action)
-        yield from self._waited(function, site, call.at)
 
     def _parameter(self, function: FunctionId, called: ir.Expr) -> str | None:
         """The parameter that is called, where it is always what the caller has given."""
@@ -172,37 +156,6 @@ class Calls:
         if record is None or record.node is None or record.function != function:
             return {}, {}
         return self._arguments(function, record.node, callee)
-
-    def _waited(self, function: FunctionId, site: Site, at: ir.Span) -> Iterator[Call]:
-        """The units for which an operation waits without a bound, and that the function itself has started."""
-        for action in self.graph.program.at(site):
-            for made, callee in self._waits_for(action):
-                given = self._handed(function, made.node, callee) if made.node is not None else {}
-                yield Call(callee, How.WAITED, at, given, {})
-
-    def _waits_for(self, action: Action) -> Iterator[tuple[CallRecord, FunctionId]]:
-        """The calls in the same function that start what an operation waits for, each with what runs then."""
-        program = self.graph.program
-        if action.does not in _WAITING or not program.blocks(action):
-            return
-        if action.does in (Does.JOIN, Does.WAIT):
-            yield from ((action.call.record, callee) for callee in program.entries(action.call))
-        for obj in sorted(action.subjects):
-            for unit in self._units.get(obj, ()):
-                if (
-                    unit.made is not None
-                    and obj not in program.kept_on_objects
-                    and all(spawn.record.function == action.function for spawn in (unit.made, *unit.spawns))
-                ):
-                    yield from ((unit.made.record, callee) for callee in unit.entries)
-
-    def callers(self, function: FunctionId) -> frozenset[FunctionId]:
-        """The functions that run it as a part of them, or start it and wait for it."""
-        return self.graph.program.callers.get(function, frozenset()) | self._waiting.get(function, set())
-
-    def callees(self, function: FunctionId) -> frozenset[FunctionId]:
-        """The other way round."""
-        return self.graph.program.calls.get(function, frozenset()) | self._waited_by.get(function, set())
 
     # --- arguments
 

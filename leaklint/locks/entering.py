@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from leaklint.link.values import FunctionId
-from leaklint.locks.calls import Call, How
+from leaklint.locks.calls import Call
 from leaklint.locks.flow import State
 from leaklint.locks.held import Held
 from leaklint.locks.holds import Context, Hold
@@ -52,7 +52,7 @@ class Entering:
 
     def _calls(self, function: FunctionId) -> Iterator[tuple[Call, State]]:
         for _, event, state in self.held.steps(function):
-            if isinstance(event, Call) and event.how is not How.WAITED:
+            if isinstance(event, Call):
                 yield event, state
 
     def _settle(self, target: FunctionId) -> None:

@@ -103,7 +103,7 @@ class Held:
     def changes(self, function: FunctionId, call: Call) -> Effect:
         """What a call leaves held or gives back, in the words of the function that makes it."""
         found = self._effects.get((call.callee, _part(call)))
-        return NOTHING if found is None or call.how is How.WAITED else renamed(found, call, self.visible(function))
+        return NOTHING if found is None else renamed(found, call, self.visible(function))
 
     def _settle(self) -> None:
         """The effects of the functions that take or give back by a call, of generators that stand for a block, and of their callers."""
@@ -148,8 +148,6 @@ class Held:
         """A call as a line of a trace."""
         name = self.graph.program.node(call.callee).qualname
         match call.how:
-            case How.WAITED:
-                words = f"waits for `{name}` here"
             case How.READ:
                 words = f"reads the property `{name}` here"
             case How.ENTERED | How.LEFT:

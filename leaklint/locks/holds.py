@@ -40,8 +40,8 @@ class Hold:
 class Acquisition:
     """A lock that a function takes, itself or through what it calls. `hold`: in the words of the function. `blocks`: it waits without
     a bound while the lock is taken. `function` takes it; `way` leads there: the calls, then the place. `without`: locks of the caller
-    that have been given back by then. `when`: it happens only if parameters are like this. `in_other_unit`: in one that
-    the function waits for. `is_late`: of a generator that stands for a block, after its `yield`."""
+    that have been given back by then. `when`: it happens only if parameters are like this. `is_late`: of a generator that stands for a
+    block, after its `yield`."""
 
     hold: Hold
     blocks: bool
@@ -49,7 +49,6 @@ class Acquisition:
     way: tuple[Step, ...]
     without: frozenset[Hold]
     when: Facts
-    in_other_unit: bool = False
     is_late: bool = False
 
 

@@ -40,7 +40,7 @@ class Taking:
         todo = deque(sorted(found))
         while todo:
             function = todo.popleft()
-            for caller in self.held.calls.callers(function):
+            for caller in self.held.graph.program.callers.get(function, frozenset()):
                 known = found.setdefault(caller, set())
                 if not found[function] <= known:
                     known |= found[function]
@@ -75,7 +75,7 @@ class Taking:
                     continue
                 known[key] = one
                 if len(one.way) < _FARTHEST:
-                    for caller in sorted(self.held.calls.callers(function) & found.keys()):
+                    for caller in sorted(self.held.graph.program.callers.get(function, frozenset()) & found.keys()):
                         todo.extend((caller, further) for further in self._upwards(caller, function, one))
         return found
 
@@ -92,7 +92,7 @@ class Taking:
             function = todo.pop()
             if function not in seen and lock in self._reach.get(function, ()):
                 seen.add(function)
-                todo += self.held.calls.callees(function)
+                todo += self.held.graph.program.calls.get(function, frozenset())
         return seen
 
     def _direct_ways(self, function: FunctionId, lock: int) -> Iterator[Acquisition]:
@@ -127,8 +127,7 @@ class Taking:
         when |= {(call.through, call.callee.source)} if call.through is not None else frozenset()
         without = state.lent | {in_caller(hold, call, visible) for hold in one.without}
         way = (self.held.step(function, call), *one.way)
-        waited = one.in_other_unit or call.how is How.WAITED
-        return (Acquisition(in_caller(one.hold, call, visible), one.blocks, one.function, way, without, when, waited),)
+        return (Acquisition(in_caller(one.hold, call, visible), one.blocks, one.function, way, without, when),)
 
     def _late(self, function: FunctionId) -> frozenset[int]:
         """The nodes of a generator that stands for a block which run when the block is left."""

@@ -71,7 +71,7 @@ QUERIES: dict[str, Query] = {
     ),
     "must-release": _query(must_release, FACTS, Owed, nowhere=FACTS, way=FACTS, lost=FACTS, cancelled=FACTS, owner=FACTS, endless=FACTS),
     "partial-teardown": _query(partial_teardown, PARTIAL_FACTS),
-    "taken-twice": _query(taken_twice, "object function growth", unit="object function growth"),
+    "taken-twice": _query(taken_twice, "object function growth"),
     "copied": _query(copied, "operation object size count growth"),
 }
 

@@ -47,7 +47,7 @@ def _leak(graph: Graph, function: FunctionId, held: Hold, again: Acquisition) ->
     return Leak(
         graph.program.path(function.module), again.way[0].at, qualname,
         {"object": name, "function": qualname or "the module", "growth": grows(graph, growth, "waiting caller", function)},
-        Confidence.LIKELY, growth, trace, variant="unit" if again.in_other_unit else "default",
+        Confidence.LIKELY, growth, trace,
     )  # fmt: skip
 
 
