@@ -159,6 +159,8 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab")
     returns   dotted type of the result, or one of `Gives`. A list: a tuple of these. Awaiting a coroutine method gives this too.
               A `make` that returns a type hands it the arguments that its `init` names.
     makes     see `Makes`; capacity: of the channel that `makes = "pair"` makes.
+    weak      true: of a call that makes a container: what is in it is not kept alive by it.
+    undone    the function of the same module, or the method of the same type, that takes back what this one registers.
     keeps     true: the library holds a strong reference to the unit (nothing leaks when the result is dropped).
     daemon    for spawn: the unit does not keep the process alive.
     value     the parameter that is the message sent or stored, or the value copied.
@@ -191,6 +193,8 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab")
     makes: Makes | None = None
     capacity: Capacity | None = None
     keeps: bool = False
+    weak: bool = False
+    undone: str | None = None
     daemon: bool = False
     value: str | None = None
     wakes: bool = True

@@ -234,14 +234,22 @@ def _check_references(tables: ModelTables, types: Mapping[str, TypeModel], funct
         place = Place(file, name)
         for key, operation in model.methods.items():
             _check_returns(place.at(key), operation, types)
+            _check_undone(place.at(key), operation, model.methods)
         for attribute, target in (*model.attributes.items(), *model.views.items()):
             _check_type(place.at(attribute), target, types)
     for name, (file, _) in tables.functions.items():
         _check_returns(Place(file, name), functions[name], types)
+        module = name.rpartition(".")[0]
+        _check_undone(Place(file, name), functions[name], {n.rpartition(".")[2] for n in functions if n.rpartition(".")[0] == module})
     for alias, (file, target) in tables.aliases.items():
         if target not in types and target not in functions:
             place = Place(file, "aliases").at(alias)
             raise place.error(expected(f"no model describes {target!r}", target, (*types, *functions)))
+
+
+def _check_undone(place: Place, operation: Operation, siblings: Iterable[str]) -> None:
+    if operation.undone is not None and operation.undone not in siblings:
+        raise place.at("undone").error(expected(f"nothing beside it is called {operation.undone!r}", operation.undone, siblings))
 
 
 def _check_returns(place: Place, operation: Operation, types: Mapping[str, TypeModel]) -> None:

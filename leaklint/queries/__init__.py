@@ -22,6 +22,7 @@ from leaklint.queries.must_release import must_release, partial_teardown
 from leaklint.queries.outlived import outlived
 from leaklint.queries.pending import left_pending
 from leaklint.queries.query import NoOptions, Query
+from leaklint.queries.registered import registered
 from leaklint.queries.siblings import sibling_left
 from leaklint.queries.timers import rearming_timer, unstopped_timer
 from leaklint.queries.turns import timer_in_turns
@@ -43,6 +44,15 @@ QUERIES: dict[str, Query] = {
     "outlived": _query(outlived, "channel producer growth", caller="channel producer growth"),
     "closed-by-receiver": _query(closed_by_receiver, "consumer producer channel growth"),
     "miscounted": _query(miscounted, "channel capacity producer operation growth", starved="channel consumer operation growth"),
+    "registered": _query(
+        registered,
+        "table function growth",
+        timeout="table function growth",
+        never="table function growth",
+        hook="table object function growth",
+        listener="table object function growth",
+        late="table object function growth",
+    ),
     "dropped": _query(dropped, "callee growth"),
     "unwoken": _query(unwoken, "unit operation object growth"),
     "left-pending": _query(left_pending, "operation unit growth", late="operation unit growth"),

@@ -175,6 +175,10 @@ def function(**operation: object) -> dict[str, object]:
             "acme.Link: owes: there is no method 'shut'; did you mean 'shutdown'?",
         ),
         (
+            {"acme.Bus": {"is": "value", "listen": {"does": "register", "undone": "unlistn"}, "unlisten": {"does": "observe"}}},
+            "acme.Bus: listen: undone: nothing beside it is called 'unlistn'; did you mean 'unlisten'?",
+        ),
+        (
             {"acme.Bus": {"is": "channel", "views": {"inner": "queue.Queu"}}},
             "acme.Bus: inner: no model describes the type 'queue.Queu'; did you mean 'queue.Queue'?",
         ),
