@@ -29,10 +29,8 @@ def erased(graph: Graph, signals: Signals, quiet: Quiet) -> Iterator[Leak]:
     """A unit looks at the state, then clears the event, then waits for it: what was signalled between the look and the clear is gone."""
     told: set[tuple[tuple[int, int], int]] = set()
     for function, waits in sorted(signals.waits.items()):
-        clears = [a for a in graph.program.actions_in(function) if a.does is Does.CLEAR and a.call.record.by is None]
-        for clear in clears:
+        for clear, events in _clears(graph, function):
             key = (function.source, clear.site.number)
-            events = frozenset(o for o in clear.subjects if graph.program.kind(o) is Kind.EVENT)
             waited = key not in told and any(a.subjects & events for a in waits)
             for signal in signals.of(events, function) if waited else ():
                 erasing = _Erasing(graph, signals, quiet, function, events, clear, signal)
@@ -41,6 +39,21 @@ def erased(graph: Graph, signals: Signals, quiet: Quiet) -> Iterator[Leak]:
                     told.add(key)
                     yield _leak(graph, erasing, *found)
                     break
+
+
+def _clears(graph: Graph, function: FunctionId) -> Iterator[tuple[Action, frozenset[int]]]:
+    """Where the function clears events, or puts a new one in the place of an old one; with all that is known by that name."""
+    program = graph.program
+    for action in program.actions_in(function):
+        if action.does is Does.CLEAR and action.call.record.by is None:
+            yield action, frozenset(o for o in action.subjects if program.kind(o) is Kind.EVENT)
+        elif action.does is Does.MAKE and any(program.kind(o) is Kind.EVENT for o in action.subjects):
+            place = program.place(function, action.site.number)
+            match place.stmt if place is not None else None:
+                case ir.Bind(targets=(ir.Attribute() as target,), value=ir.Call(site=number)) if number == action.site.number:
+                    yield action, frozenset(o for o in program.denoted(function, target) if program.kind(o) is Kind.EVENT)
+                case _:
+                    pass
 
 
 @dataclass(eq=False)
@@ -189,8 +202,8 @@ def _leak(graph: Graph, erasing: _Erasing, look: Node, wait: Action) -> Leak:
     trace = (
         graph.step(function, at, f"`{graph.qualname(function)}` looks at {_named(erasing.signal.published)} here"),
         graph.step(signal.function, signal.at, f"`{graph.qualname(signal.function)}` may signal `{name}` after that"),
-        graph.step(function, clear.at, "this clears the event: the signal is gone"),
-        graph.step(function, wait.at, "and the next wait does not hear of it"),
+        graph.step(function, clear.at, f"this {'clears' if clear.does is Does.CLEAR else 'replaces'} the event: the signal is gone"),
+        graph.step(function, wait.at, f"and the next wait does not hear of it{'' if program.blocks(wait) else ' before its timeout'}"),
     )
     return Leak(
         program.path(function.module), clear.at, graph.qualname(function),

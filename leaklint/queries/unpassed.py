@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
@@ -12,7 +10,7 @@ from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.syntax import expressions, subexpressions, walk
-from leaklint.link.values import Container, FunctionId
+from leaklint.link.values import FunctionId
 from leaklint.locks.cells import CHANGING, cell_of
 from leaklint.paths import Edge, Node
 from leaklint.queries.wording import grows
@@ -23,30 +21,17 @@ _TAKING = frozenset({"pop", "popleft", "popitem"})
 def unpassed(graph: Graph) -> Iterator[Leak]:
     """A coroutine that finds no room queues up with a future or an event of its own, and others wake one of the queue at a time. On a
     cancellation after that, nothing wakes the next one."""
-    queued = _Queued(graph)
     told: set[tuple[int, int]] = set()
     for obj in graph.resources(Kind.EVENT, Kind.FUTURE):
         made = graph.program.made_at(obj)
-        if made is None or obj not in queued.objects or made[0] not in graph.program.live or made[0].source in told:
+        if made is None or made[0] not in graph.program.live or made[0].source in told or not graph.program.node(made[0]).is_async:
             continue
         wakers = [a for a in graph.program.on(obj) if a.does is Does.SIGNAL and a.function != made[0] and _wakes_one(graph, a)]
         for node, name in _awaited(graph, made[0], obj) if wakers else ():
             if _wants_room(graph, made[0], obj, node) and not _passes_on(graph, made[0], obj, node, wakers):
                 told.add(made[0].source)
-                yield _leak(graph, made, name, node, wakers[0])
+                yield _leak(graph, made, obj, name, node, wakers[0])
                 break
-
-
-@dataclass(eq=False)
-class _Queued:
-    graph: Graph
-
-    @cached_property
-    def objects(self) -> frozenset[int]:
-        """What containers that outlive a call hold, at any depth."""
-        program = self.graph.program
-        kept = [o for o in program.kept_on_objects if isinstance(program.value(o), Container)]
-        return program.elements(o for c in kept for o in program.elements([c]) if o != c)
 
 
 def _wakes_one(graph: Graph, wake: Action) -> bool:
@@ -129,10 +114,10 @@ def _awaited(graph: Graph, function: FunctionId, obj: int) -> Iterator[tuple[Nod
 
 
 def _wants_room(graph: Graph, function: FunctionId, obj: int, node: Node) -> bool:
-    """Whether the place in the queue stands for room that is not there yet: the coroutine queues up only when a test fails, or takes itself
-    out of the queue when it gives up. A place in a row of answers is none, nor one that brings along what whoever wakes it takes."""
+    """Whether it has queued up for room that is not there yet: only when a test fails, or so that it takes itself out of the queue when it
+    gives up. A place in a row of answers is none, nor one that brings along what whoever wakes it takes."""
     place = graph.program.place(function, node.sites()[0])
-    if place is None or _brings(graph, function, obj):
+    if place is None or _queued_at(graph, function, obj) is None or _brings(graph, function, obj):
         return False
     if any(isinstance(e.stmt, ir.While | ir.Branch) or e.block == "handler" for e in place.around):
         return True
@@ -143,25 +128,26 @@ def _brings(graph: Graph, function: FunctionId, obj: int) -> bool:
     """Whether something goes into the queue together with the waiter: a value under it as a key, a parameter beside it in a tuple."""
     node = graph.program.node(function)
     given = {p.name for p in node.parameters}
-
-    def is_waiter(expression: ir.Expr) -> bool:
-        return isinstance(expression, ir.Name) and obj in graph.program.local_objects(function, (expression.id,))
-
     for stmt in walk(node.body):
         match stmt:
-            case ir.Bind(targets=(ir.Subscript(index=index),), value=value) if is_waiter(index):
+            case ir.Bind(targets=(ir.Subscript(index=index),), value=value) if _is(graph, function, index, obj):
                 if not isinstance(value, ir.Constant):
                     return True
             case _:
                 pass
         for part in (p for e in expressions(stmt) for p in subexpressions(e)):
             match part:
-                case ir.Display(kind="tuple", items=items) if any(is_waiter(i) for i in items):
-                    if any(isinstance(i, ir.Name) and i.id in given for i in items):
+                case ir.Display(kind="tuple", items=items) if any(_is(graph, function, item, obj) for item in items):
+                    if any(isinstance(item, ir.Name) and item.id in given for item in items):
                         return True
                 case _:
                     pass
     return False
+
+
+def _is(graph: Graph, function: FunctionId, expression: ir.Expr, obj: int) -> bool:
+    """Whether the expression is a variable that may hold the object, itself or in a tuple made here."""
+    return isinstance(expression, ir.Name) and obj in graph.program.elements(graph.program.local_objects(function, (expression.id,)))
 
 
 def _takes_out(stmt: ir.Try) -> bool:
@@ -210,12 +196,12 @@ def _sites_from(graph: Graph, function: FunctionId, starts: list[Node]) -> Itera
                 yield from (p.site for e in expressions(inner) for p in subexpressions(e) if isinstance(p, ir.Call))
 
 
-def _leak(graph: Graph, made: tuple[FunctionId, ir.Span], name: str, node: Node, wake: Action) -> Leak:
+def _leak(graph: Graph, made: tuple[FunctionId, ir.Span], obj: int, name: str, node: Node, wake: Action) -> Leak:
     program, function = graph.program, made[0]
     at: ir.Span = getattr(node.stmt, "at", made[1])
     often = graph.recurrences.of(function)
     trace = (
-        graph.step(function, _queued_at(graph, function, name) or made[1], f"`{name}` is put into a queue here"),
+        graph.step(function, _queued_at(graph, function, obj) or made[1], f"`{name}` is put into a queue here"),
         graph.step(wake.function, wake.at, f"`{graph.qualname(wake.function)}` wakes one of the queue, and only one"),
         graph.step(function, at, f"a cancellation may arrive here when `{name}` is woken already: nobody else is woken in its place"),
     )
@@ -226,15 +212,16 @@ def _leak(graph: Graph, made: tuple[FunctionId, ir.Span], name: str, node: Node,
     )  # fmt: skip
 
 
-def _queued_at(graph: Graph, function: FunctionId, name: str) -> ir.Span | None:
-    """Where the function puts what a variable holds into a container."""
+def _queued_at(graph: Graph, function: FunctionId, obj: int) -> ir.Span | None:
+    """Where the function puts the object into a container."""
     for stmt in walk(graph.program.node(function).body):
         match stmt:
             case ir.Evaluate(value=ir.Call(function=ir.Attribute(name=method), arguments=arguments), at=at) if method in CHANGING:
-                if any(p == ir.Name(name) for a in arguments for p in subexpressions(a.value)):
+                if any(_is(graph, function, p, obj) for a in arguments for p in subexpressions(a.value)):
                     return at
-            case ir.Bind(targets=(ir.Subscript(),), value=value, at=at) if any(p == ir.Name(name) for p in subexpressions(value)):
-                return at
+            case ir.Bind(targets=(ir.Subscript(index=index),), value=value, at=at):
+                if any(_is(graph, function, p, obj) for p in (index, *subexpressions(value))):
+                    return at
             case _:
                 pass
     return None
