@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
@@ -34,7 +35,7 @@ def unpredicated(graph: Graph, signals: Signals, quiet: Quiet) -> Iterator[Leak]
             taken = _taken_blindly(graph, quiet, wait)
             if taken is not None:
                 told.add(key)
-                yield _leak(graph, wait, found[0], *taken)
+                yield _leak(graph, wait, found[0], taken)
 
 
 def _may_last(graph: Graph, wait: Action) -> bool:
@@ -51,45 +52,66 @@ def _may_last(graph: Graph, wait: Action) -> bool:
             return False
 
 
-def _taken_blindly(graph: Graph, quiet: Quiet, wait: Action) -> tuple[Node, Node | None] | None:
-    """Where the lock is taken from which the wait is reached without a look at anything, and a test before that, if there is one. None:
-    there is no such place, or what was tested cannot have changed before the wait."""
-    function = wait.function
+@dataclass(frozen=True, slots=True)
+class _Blind:
+    """A way from taking the lock, in `function`, to the wait, on which nothing is looked at; `test` comes before it, if there is one."""
+
+    function: FunctionId
+    taken: Node
+    test: Node | None
+
+
+def _taken_blindly(graph: Graph, quiet: Quiet, wait: Action) -> _Blind | None:
+    """Where the lock is taken from which the wait is reached without a look at anything. None: there is no such place, or what was tested
+    cannot have changed before the wait. A function that takes no lock is a part of those that call it."""
+    program, function = graph.program, wait.function
     waits = {id(node) for node in graph.paths(function).of(wait.site.number)}
-    states, test = _tests(graph, quiet, wait)
-    for node in graph.paths(function).nodes:
-        if not _takes(graph, wait, node) or not states.get(id(node), _UNTESTED) & ~_TESTED:
-            continue
-        starts = [target for edge, target in node.successors if edge not in EXCEPTIONAL]
-        if quiet.way(function, starts, lambda one: id(one) in waits, None) is not None:
-            return node, test if states.get(id(node), 0) & _STALE else None
+    if any(_takes(graph, wait, function, node) for node in graph.paths(function).nodes):
+        return _blindly_in(graph, quiet, wait, function, waits)
+    if quiet.way(function, [graph.paths(function).entry], lambda one: id(one) in waits, None) is None:
+        return None
+    for caller in sorted(program.callers.get(function, frozenset()) & program.live):
+        calls = {id(node) for number in graph.calls_to(caller, function) for node in graph.paths(caller).of(number)}
+        if (found := _blindly_in(graph, quiet, wait, caller, calls)) is not None:
+            return found
     return None
 
 
-def _takes(graph: Graph, wait: Action, node: Node) -> bool:
+def _blindly_in(graph: Graph, quiet: Quiet, wait: Action, function: FunctionId, goals: set[int]) -> _Blind | None:
+    states, test = _tests(graph, quiet, wait, function)
+    for node in graph.paths(function).nodes:
+        if not _takes(graph, wait, function, node) or not states.get(id(node), _UNTESTED) & ~_TESTED:
+            continue
+        starts = [target for edge, target in node.successors if edge not in EXCEPTIONAL]
+        if quiet.way(function, starts, lambda one: id(one) in goals, None) is not None:
+            return _Blind(function, node, test if states.get(id(node), 0) & _STALE else None)
+    return None
+
+
+def _takes(graph: Graph, wait: Action, function: FunctionId, node: Node) -> bool:
     """Whether the node takes the lock of the condition."""
     program = graph.program
     locks = wait.subjects | frozenset(
         o for obj in wait.subjects for o in program.holds(program.state.solver.known(("attribute", obj, "()wraps")))
     )
     for number in node.sites():
-        for action in program.at(wait.function.site(number)):
+        for action in program.at(function.site(number)):
             if action.does is Does.ACQUIRE and action.subjects & locks and (node.kind == "enter" or not action.method.startswith("__")):
                 return True
     return False
 
 
-def _tests(graph: Graph, quiet: Quiet, wait: Action) -> tuple[dict[int, int], Node | None]:
+def _tests(graph: Graph, quiet: Quiet, wait: Action, function: FunctionId) -> tuple[dict[int, int], Node | None]:
     """For each node what was tested before it, and a test of shared state. In a thread anybody may run at any time; in a task only where
     it gives way, and taking a lock that nobody holds is none of these."""
     is_async = wait.call.operation.is_async
-    before = _before(graph, quiet, wait) if is_async else _UNTESTED
-    return _flow(graph, quiet, wait, wait.function, before)
+    before = _before(graph, quiet, wait, function) if is_async else _UNTESTED
+    return _flow(graph, quiet, wait, function, before)
 
 
-def _before(graph: Graph, quiet: Quiet, wait: Action) -> int:
-    """What those have tested who make the coroutine that waits and run it at once."""
-    program, function = graph.program, wait.function
+def _before(graph: Graph, quiet: Quiet, wait: Action, function: FunctionId) -> int:
+    """What those have tested who make the coroutine that takes the lock and run it at once."""
+    program = graph.program
     in_sight = program.node(function).parent or function not in program.openness.callable
     if not in_sight or function in program.entered_by:
         return _UNTESTED
@@ -113,7 +135,7 @@ def _flow(graph: Graph, quiet: Quiet, wait: Action, function: FunctionId, before
         if node.kind == "test" and not quiet.at(function, node, None):
             test = test or node
             after = _TESTED if is_async else _STALE
-        elif is_async and after & _TESTED and not _takes(graph, wait, node) and _gives_way(graph, function, node):
+        elif is_async and after & _TESTED and not _takes(graph, wait, function, node) and _gives_way(graph, function, node):
             after = after & ~_TESTED | _STALE
         for edge, target in node.successors:
             if edge not in EXCEPTIONAL and states.get(id(target), 0) | after != states.get(id(target), 0):
@@ -129,19 +151,19 @@ def _gives_way(graph: Graph, function: FunctionId, node: Node) -> bool:
     return any(graph.program.suspending.at(function, one) for one in awaits)
 
 
-def _leak(graph: Graph, wait: Action, signal: Signal, taken: Node, test: Node | None) -> Leak:
+def _leak(graph: Graph, wait: Action, signal: Signal, blind: _Blind) -> Leak:
     program, function, notify = graph.program, wait.function, signal.action
     name = min(program.describe(o) for o in wait.subjects)
     often = graph.recurrence([wait.call.record])
     steps: list[Step] = []
-    if test is not None and (at := getattr(test.stmt, "at", None)) is not None:
-        steps.append(graph.step(function, at, "the state is tested here, before the lock is taken"))
-    if (at := getattr(taken.stmt, "at", None)) is not None:
-        steps.append(graph.step(function, at, "the lock is taken here, and nothing is tested under it"))
+    if blind.test is not None and (at := getattr(blind.test.stmt, "at", None)) is not None:
+        steps.append(graph.step(blind.function, at, "the state is tested here, before the lock is taken"))
+    if (at := getattr(blind.taken.stmt, "at", None)) is not None:
+        steps.append(graph.step(blind.function, at, "the lock is taken here, and nothing is tested under it"))
     steps.append(graph.step(notify.function, notify.at, f"`{graph.qualname(notify.function)}` may have notified by then: nobody heard it"))
     steps.append(graph.step(function, wait.at, "this waits for the next notify, which may never come"))
     return Leak(
         program.path(function.module), wait.at, graph.qualname(function),
         {"object": name, "function": graph.qualname(function) or "the module", "growth": grows(graph, often, "waiting caller", function)},
-        Confidence.LIKELY, often.growth, tuple(steps), "default" if test is None else "stale",
+        Confidence.LIKELY, often.growth, tuple(steps), "default" if blind.test is None else "stale",
     )  # fmt: skip
