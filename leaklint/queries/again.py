@@ -8,7 +8,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, UnitKind
 from leaklint.exits.ways import agrees, bound_at, first_reached
 from leaklint.graph import Graph
-from leaklint.link.syntax import subexpressions, walk
+from leaklint.link.syntax import subexpressions, target_names, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 from leaklint.obligations.armed import Kept
@@ -50,6 +50,7 @@ class Again:
         """Whether a turn of a loop in the function arms the timer, and the next one does so again with nothing to cancel the first."""
         inside = {id(node) for node in self.graph.paths(function).nodes if self._is_in(node, loop)}
         arms = [node for node in self.graph.paths(function).nodes if id(node) in inside and self._leads(function, node, 0)]
+        arms = [node for node in arms if not _is_of_the_turn(node, loop)]
         starts = [target for node in arms for edge, target in node.successors if edge not in EXCEPTIONAL]
         found = first_reached(
             starts,
@@ -178,6 +179,30 @@ def comes_again_armed(graph: Graph, unit: Unit, function: FunctionId, number: in
         lambda node, edge: edge not in EXCEPTIONAL and agrees(node, edge, truth),
     )
     return found is not None
+
+
+def _is_of_the_turn(node: Node, loop: ir.While | ir.For) -> bool:
+    """Whether what is called at a node belongs to an object that each turn of the loop has another of."""
+    bound = {name for stmt in (loop, *walk(loop.body)) for target in _targets(stmt) for name in target_names(target)}
+    calls = (part for expression in node.parts for part in subexpressions(expression) if isinstance(part, ir.Call))
+    return any(_root(call.function) in bound for call in calls)
+
+
+def _targets(stmt: ir.Stmt) -> tuple[ir.Expr, ...]:
+    match stmt:
+        case ir.Bind(targets=targets):
+            return targets
+        case ir.For(target=target):
+            return (target,)
+        case _:
+            return ()
+
+
+def _root(expression: ir.Expr) -> str | None:
+    """The name that a chain of attributes begins with."""
+    while isinstance(expression, ir.Attribute | ir.Subscript):
+        expression = expression.base
+    return expression.id if isinstance(expression, ir.Name) else None
 
 
 def cancels_at(graph: Graph, function: FunctionId, node: Node, handles: frozenset[int]) -> bool:

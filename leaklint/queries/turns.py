@@ -82,7 +82,7 @@ def _through_a_call(graph: Graph, told: set[Site]) -> Iterator[Leak]:
             often = graph.recurrence([record])
             if record.site in told or often.loop is None or often.function is None or often.function == record.function:
                 continue
-            if often.function.context == record.function.context and again.in_turns(often.function, often.loop):
+            if again.in_turns(often.function, often.loop):
                 told.add(record.site)
                 yield _leak(graph, unit, unit.made, often)
 

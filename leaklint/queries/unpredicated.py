@@ -154,7 +154,7 @@ def _gives_way(graph: Graph, function: FunctionId, node: Node) -> bool:
 def _leak(graph: Graph, wait: Action, signal: Signal, blind: _Blind) -> Leak:
     program, function, notify = graph.program, wait.function, signal.action
     name = min(program.describe(o) for o in wait.subjects)
-    often = graph.recurrence([wait.call.record])
+    often = graph.recurrences.of(function)
     steps: list[Step] = []
     if blind.test is not None and (at := getattr(blind.test.stmt, "at", None)) is not None:
         steps.append(graph.step(blind.function, at, "the state is tested here, before the lock is taken"))

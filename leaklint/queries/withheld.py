@@ -220,7 +220,7 @@ class _Search:
         graph, program = self.graph, self.graph.program
         name, what = program.describe(held.lock), part.unit.name if part.unit is not None else program.describe(part.obj)
         method = "with" if wait.method.startswith("__") else wait.method
-        often = graph.recurrence([wait.call.record])
+        often = graph.recurrences.of(wait.function)
         steps = (*held.way, graph.step(wait.function, wait.at, f"it waits here for `{what}` with `{name}` held"), *need.steps)
         return Leak(
             program.path(wait.function.module), wait.at, graph.qualname(wait.function),
