@@ -39,7 +39,10 @@ class Armed:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.program = graph.program
-        self.holdings = Holdings(graph.program)
+
+    @cached_property
+    def holdings(self) -> Holdings:
+        return Holdings(self.program)
 
     def kept(self) -> Iterator[Kept]:
         """The attributes that hold one timer at a time, in the order of their owners. An owner that code out of sight reaches into is left
@@ -49,13 +52,19 @@ class Armed:
         for unit in program.units:
             if unit.made is not None and not unit.daemon and unit.entries and any(s.operation.does is Does.ARM for s in unit.spawns):
                 timers.update((obj, unit) for obj in unit.handle if program.kind(obj) is Kind.TIMER)
-        for place in sorted(self.holdings.places):
-            held = program.holds(program.state.solver.known(("attribute", place.owner, place.name))) & timers.keys()
+        for place, held in sorted(self._places(frozenset(timers)), key=lambda found: found[0]):
             units = tuple(dict.fromkeys(timers[obj] for obj in sorted(held) if self._is_own(place.owner, timers[obj])))
             handles = frozenset(obj for unit in units for obj in unit.handle)
             if units and not any(self._is_open(obj) for obj in handles):
                 cancels = tuple(a for obj in sorted(handles) for a in program.on(obj) if a.does in _ENDS and a.function in program.live)
                 yield Kept(place, min(program.describe(obj) for obj in handles), units, handles, cancels)
+
+    def _places(self, timers: frozenset[int]) -> Iterator[tuple[Place, frozenset[int]]]:
+        """The attributes of instances that hold timers themselves, not in a container, with what they hold of these."""
+        for key, variable in self.program.state.solver.keyed().items() if timers else ():
+            if isinstance(key, tuple) and key[0] == "attribute" and isinstance(self.program.value(key[1]), Instance):
+                if held := self.program.holds(variable) & timers:
+                    yield Place(key[1], str(key[2])), held
 
     def _is_own(self, owner: int, unit: Unit) -> bool:
         """Whether a method of the owner arms the timer."""

@@ -32,7 +32,8 @@ def timer_in_turns(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             continue
         for spawn in unit.spawns:
             record = spawn.record
-            if spawn.operation.does is not Does.ARM or record.site in told or record.function not in program.live:
+            place = program.place(record.function, record.site.number)
+            if spawn.operation.does is not Does.ARM or place is None or not place.loops or record.site in told:
                 continue
             often = graph.recurrence([record])
             if often.growth is not Growth.PER_ITERATION or often.function != record.function or often.loop is None:
