@@ -62,9 +62,10 @@ class Armed:
     def _places(self, timers: frozenset[int]) -> Iterator[tuple[Place, frozenset[int]]]:
         """The attributes of instances that hold timers themselves, not in a container, with what they hold of these."""
         for key, variable in self.program.state.solver.keyed().items() if timers else ():
-            if isinstance(key, tuple) and key[0] == "attribute" and isinstance(self.program.value(key[1]), Instance):
-                if held := self.program.holds(variable) & timers:
-                    yield Place(key[1], str(key[2])), held
+            if not isinstance(key, tuple) or key[0] != "attribute" or not isinstance(self.program.value(key[1]), Instance):
+                continue
+            if held := self.program.holds(variable) & timers:
+                yield Place(key[1], str(key[2])), held
 
     def _is_own(self, owner: int, unit: Unit) -> bool:
         """Whether a method of the owner arms the timer."""
