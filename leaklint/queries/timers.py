@@ -132,21 +132,26 @@ def _forgotten(graph: Graph) -> Iterator[Leak]:
         made = unit.made
         assert made is not None
         key = (made.record.function.source, made.record.site.number)
-        if key in told or not kept.cancels or not _holds_something(graph, made):
+        is_open = any(graph.program.opened(obj) is not None for obj in kept.handles)
+        if key in told or not (kept.cancels or is_open) or not _holds_something(graph, made):
             continue
         if (teardown := _forgetful_teardown(graph, armed, kept)) is not None:
             told.add(key)
             name = graph.qualname(teardown)
             last = graph.step(teardown, graph.program.node(teardown).at, f"`{name}` ends its owner and does not cancel `{kept.name}`")
-            where = min(kept.cancels, key=lambda action: (graph.program.path(action.function.module), action.at.line))
-            cancelled = graph.step(
-                where.function, where.at, f"`{graph.qualname(where.function)}` cancels it, but only while its owner is in use"
-            )
-            yield _unstopped(graph, unit, made, kept.name, (_kept(graph, made, kept.name), cancelled, last), "forgotten")
-        elif (method := _arms_over(graph, armed, kept)) is not None:
+            steps = (_kept(graph, made, kept.name), *_cancelled_meanwhile(graph, kept), last)
+            yield _unstopped(graph, unit, made, kept.name, steps, "forgotten")
+        elif kept.cancels and (method := _arms_over(graph, armed, kept)) is not None:
             told.add(key)
             last = graph.step(method, graph.program.node(method).at, "this comes to that line again while the timer is armed")
             yield _unstopped(graph, unit, made, kept.name, (_kept(graph, made, kept.name), last), "overwritten")
+
+
+def _cancelled_meanwhile(graph: Graph, kept: Kept) -> Iterator[Step]:
+    """Where the timer is cancelled while its owner goes on."""
+    for action in sorted(kept.cancels, key=lambda action: (graph.program.path(action.function.module), action.at.line))[:1]:
+        name = graph.qualname(action.function)
+        yield graph.step(action.function, action.at, f"`{name}` cancels it, but only while its owner is in use")
 
 
 def _place(graph: Graph, unit: Unit) -> tuple[str, int, int]:
@@ -162,7 +167,7 @@ def _forgetful_teardown(graph: Graph, armed: Armed, kept: Kept) -> FunctionId | 
     if not teardowns or any(program.reached([t]) & kept.cancelling for t in teardowns):
         return None
     arming, own = armed.ways_to_arm(kept), {entry for unit in kept.units for entry in unit.entries}
-    if not armed.ways_to_cancel(kept) <= {f for f in armed.ways_to_cancel(kept) if f in arming or f in own or armed.is_event(kept, f)}:
+    if not all(method in arming or method in own or armed.is_event(kept, method) for method in armed.ways_to_cancel(kept)):
         return None
     if any(rearms(graph, unit) and _is_told_by_flag(graph, armed.methods(kept), unit, teardowns) for unit in kept.units):
         return None
