@@ -138,11 +138,11 @@ class Owned:
     def _only_remakes(self, settler: FunctionId, kept: Kept, makers: set[tuple[int, int]]) -> bool:
         """Whether a function settles it to make it anew: nothing that it does after it has made one settles one."""
         program, graph = self.program, self.graph
-        making = [record.site.number for record in kept.made if record.function == settler]
+        making = [record.site.number for record in kept.made if record.function.source == settler.source]
         for callee in program.calls.get(settler, frozenset()):
             if any(one.source in makers for one in program.reached([callee])):
                 making += graph.calls_to(settler, callee)
-        if not making or settler not in self.methods(kept):
+        if not making or settler.source not in {method.source for method in self.methods(kept)}:
             return False
         return not self._settles_after(settler, making, kept)
 
