@@ -19,7 +19,7 @@ from leaklint.obligations.debts import Debt, Debts
 from leaklint.obligations.holdings import Place
 
 UNITS = frozenset({Kind.TASK, Kind.THREAD, Kind.PROCESS, Kind.TIMER})
-_NO_END = frozenset({ExitKind.CANCELLED, ExitKind.CONDITION, ExitKind.RAISES, ExitKind.TIMEOUT, ExitKind.DAEMON})
+_NO_END = frozenset({ExitKind.CANCELLED, ExitKind.CONDITION, ExitKind.TIMEOUT, ExitKind.DAEMON})
 """Ways out of a unit that lasts on which it cannot count when its owner is gone: what cancels it makes it again, what it asks of the world
 may go on for ever."""
 _SHARED = frozenset({Why.PUBLIC_ATTRIBUTE, Why.MADE_ELSEWHERE})

@@ -29,6 +29,8 @@ _SETTLES = {
     Kind.SUBPROCESS: ("waits for or kills", ""),
 }
 _CLOSES = ("closes", "")
+_OF_ITS_OWN = frozenset({ExitKind.RETURNS, ExitKind.RAISES})
+"""Ways on which a unit comes to its end though its owner says nothing to it: what it reads is closed, and it hears of that."""
 
 
 def owner_leaks(owned: Owned, waiting: Waiting, kinds: frozenset[Kind | None]) -> Iterator[Leak]:
@@ -49,7 +51,7 @@ def partial_teardowns(owned: Owned) -> Iterator[Leak]:
     for kept in owned.kept:
         if kept.kind is Kind.TIMER:
             continue
-        if not owned.handlers(kept) and not owned.is_open(kept, but_attribute=True) and ExitKind.RETURNS not in owned.ways(kept):
+        if not owned.handlers(kept) and not owned.is_open(kept, but_attribute=True) and not _OF_ITS_OWN & owned.ways(kept):
             sibling = next(_siblings(owned, kept), None)
             if sibling is not None:
                 yield _partial(owned, kept, *sibling)
