@@ -13,7 +13,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does
 from leaklint.graph import Graph
 from leaklint.link.syntax import expressions, scope_names, subexpressions, walk
-from leaklint.link.values import FunctionId
+from leaklint.link.values import ClassId, FunctionId, Instance
 from leaklint.paths import Node
 
 Cells = frozenset[str]
@@ -47,6 +47,19 @@ class Shared:
     def changed_at(self, function: FunctionId, node: Node) -> Cells:
         outer = frozenset(scope_names(self.graph.program.node(function).body, "global", "nonlocal"))
         return frozenset(self._changed_by(function, node.stmt, outer)) if node.stmt is not None and node.kind == "stmt" else frozenset()
+
+    def may_be_same(self, cell: str, one: FunctionId, other: FunctionId) -> bool:
+        """Whether two functions may mean the same by the name of an attribute: not when they look it up on objects of unrelated classes."""
+        mine, theirs = self._classes(cell, one), self._classes(cell, other)
+        return not mine or not theirs or not mine.isdisjoint(theirs)
+
+    def _classes(self, cell: str, function: FunctionId) -> frozenset[ClassId]:
+        """The classes, with those above and below them, of the objects on which the function looks an attribute up."""
+        program = self.graph.program
+        loads = (load for load in self.graph.loads_of(cell.removeprefix(".")) if load.function.source == function.source)
+        found = {value.cls for load in loads for o in program.holds(load.base) if isinstance(value := program.value(o), Instance)}
+        names = program.state.names
+        return frozenset(c for cls in found for c in (*names.lineage(cls)[0], *names.below(cls)))
 
     def _changed_by(self, function: FunctionId, stmt: ir.Stmt, outer: frozenset[str]) -> Iterator[str]:
         for target in _targets(stmt):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from leaklint import ir
@@ -67,8 +67,9 @@ class _Erasing:
     events: frozenset[int]
     clear: Action
     signal: Signal
+    _tails: dict[tuple[FunctionId, int], int] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def is_async(self) -> bool:
         """Whether all who use the event take turns: then only an await lets others run."""
         return self.signal.action.call.operation.is_async or any(
@@ -77,7 +78,7 @@ class _Erasing:
 
     def found(self) -> tuple[Node, Action] | None:
         """The look at the state, and the wait that comes after the clear."""
-        look = self._stale_look()
+        look = self._stale_look() if self.signal.published else None
         if look is None:
             return None
         starts = [target for node in self._clears() for edge, target in node.successors if edge not in EXCEPTIONAL]
@@ -122,7 +123,7 @@ class _Erasing:
 
     def _after(self, function: FunctionId, node: Node, state: int, depth: int) -> tuple[int, bool]:
         """The states after a node, and whether it looks."""
-        looks = not self.signal.published.isdisjoint(looked_at(node))
+        looks = any(self._is_published(function, cell) for cell in self.signal.published.intersection(looked_at(node)))
         if looks:
             state = _FRESH if self._holds_on(function, node) else _STALE
         gives_way = self._gives_way(function, node)
@@ -136,6 +137,10 @@ class _Erasing:
         if gives_way and state & _FRESH:
             state = state & ~_FRESH | _STALE
         return state, looks
+
+    def _is_published(self, function: FunctionId, cell: str) -> bool:
+        """Whether a cell of that name is one of those that the signal speaks of, and no namesake of another class."""
+        return self.signals.shared.may_be_same(cell, function, self.signal.action.function)
 
     def _holds_on(self, function: FunctionId, node: Node) -> bool:
         """Whether what is seen here stays true for a while: until the next await, or because the lock is held until after the clear that
@@ -165,6 +170,12 @@ class _Erasing:
 
     def _tail(self, function: FunctionId, depth: int) -> int:
         """The states in which a callee returns that is entered with nothing known."""
+        if (function, depth) not in self._tails:
+            self._tails[function, depth] = _NONE
+            self._tails[function, depth] = self._flow_through(function, depth)
+        return self._tails[function, depth]
+
+    def _flow_through(self, function: FunctionId, depth: int) -> int:
         paths = self.graph.paths(function)
         states: dict[int, int] = {id(paths.entry): _NONE}
         todo = [paths.entry]
