@@ -10,7 +10,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, UnitKind, Waits
 from leaklint.exits import Ending, ExitKind, Exits, Started, Verdict, started
 from leaklint.exits.flags import Turn, exits, stops_of
-from leaklint.exits.loops import lasting
+from leaklint.exits.loops import Loop, lasting
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.units import Unit
@@ -42,6 +42,7 @@ class Ends:
         self.graph = graph
         self.exits = Exits(graph)
         self._known: dict[Unit, End] = {}
+        self._lasting: dict[FunctionId, list[Loop]] = {}
 
     def units(self, obj: int) -> list[Unit]:
         """The units that an object stands for."""
@@ -78,12 +79,20 @@ class Ends:
     def _lasts(self, one: Started) -> bool:
         if one.unit.kind in (UnitKind.TIMER, UnitKind.CALLBACK):
             return True  # armed until it fires
-        program = self.graph.program
-        near, seen = set(one.entries), set(one.entries)
+        return bool(self._loops(one.entries)) or any(a.waits in _FOR_ANOTHER for a in self.exits.blocks(one))
+
+    def _loops(self, entries: tuple[FunctionId, ...]) -> list[tuple[FunctionId, Loop]]:
+        """The loops that make a unit last, each with its function."""
+        near, seen = set(entries), set(entries)
         for _ in range(_NEAR):
-            near = {callee for function in near for callee in program.calls.get(function, ())} - seen
+            near = {callee for function in near for callee in self.graph.program.calls.get(function, ())} - seen
             seen |= near
-        return any(lasting(self.graph, function) for function in seen) or any(a.waits in _FOR_ANOTHER for a in self.exits.blocks(one))
+        found = []
+        for function in sorted(seen):
+            if function not in self._lasting:
+                self._lasting[function] = lasting(self.graph, function)
+            found += [(function, loop) for loop in self._lasting[function]]
+        return found
 
     def _enders(self, unit: Unit, starts: list[Started], endings: tuple[Ending, ...]) -> Iterator[FunctionId]:
         program = self.graph.program
@@ -94,11 +103,10 @@ class Ends:
         for action in self._brought(starts):
             if action.function not in own and (action.does is not Does.SEND or self._is_told(action, told)):
                 yield action.function
-        for function in own:
-            for loop in lasting(self.graph, function):
-                for way in exits(self.graph, Turn(function, -1, loop)):
-                    stops = (s for flag in way.flags for s in stops_of(self.graph, flag) if s is not None)
-                    yield from (s.function for s in stops if s.function not in own)
+        for function, loop in self._loops(unit.entries):
+            for way in exits(self.graph, Turn(function, -1, loop)):
+                stops = (s for flag in way.flags for s in stops_of(self.graph, flag) if s is not None)
+                yield from (s.function for s in stops if s.function not in own)
 
     def _brought(self, starts: list[Started]) -> Iterator[Action]:
         """What is done to the things that a unit waits for."""

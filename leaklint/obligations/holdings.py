@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leaklint.link.program import Program
-from leaklint.link.values import ClassId, FunctionId, Instance
+from leaklint.link.values import ClassId, FunctionId, Instance, Resource
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,7 +23,8 @@ class Holdings:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.places: dict[Place, frozenset[int]] = {}
-        """Attribute → all that it may hold; a container is what is in it."""
+        """Attribute → all that it may hold of resources, units and instances; a container is what is in it."""
+        self._contents: dict[int, frozenset[int]] = {}
         self._of: dict[int, list[Place]] = {}
         self._holding: dict[int, list[Place]] = {}
         self._methods: dict[ClassId, list[FunctionId]] = {}
@@ -38,12 +39,21 @@ class Holdings:
     def _add(self, place: Place, variable: int) -> None:
         if not isinstance(self.program.value(place.owner), Instance):
             return
-        held = self.program.elements(self.program.holds(variable))
+        held = frozenset(one for obj in self.program.holds(variable) for one in self._inside(obj))
         if held:
             self.places[place] = held
             self._of.setdefault(place.owner, []).append(place)
             for obj in held:
                 self._holding.setdefault(obj, []).append(place)
+
+    def _inside(self, obj: int) -> frozenset[int]:
+        """The object, or what is in it at any depth where it is a container."""
+        found = self._contents.get(obj)
+        if found is None:
+            inside = self.program.elements([obj])
+            found = frozenset(one for one in inside if isinstance(self.program.value(one), Resource | Instance))
+            self._contents[obj] = found
+        return found
 
     def of(self, owner: int) -> list[Place]:
         """The attributes of an instance, in the order of their names."""
