@@ -8,7 +8,7 @@ from functools import cached_property
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
-from leaklint.finding import Confidence, Growth, Leak
+from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.program import Program
 from leaklint.link.syntax import bound_by, subexpressions, walk
@@ -433,9 +433,9 @@ class _Entries:
             graph.step(function, entry.at, f"an entry is put into `{table.label}` here"),
             graph.step(function, where, f"{what}, and the entry is still there"),
         )
-        growth = Growth.PER_CALL
-        facts = {"table": table.label, "function": qualname, "growth": grows(graph, growth, "entry", function)}
-        return Leak(graph.program.path(function.module), entry.at, qualname, facts, Confidence.LIKELY, growth, trace, variant)
+        often = graph.recurrences.of(function)
+        facts = {"table": table.label, "function": qualname, "growth": grows(graph, often, "entry", function)}
+        return Leak(graph.program.path(function.module), entry.at, qualname, facts, Confidence.LIKELY, often.growth, trace, variant)
 
 
 def _is_first_use(program: Program, use: Use) -> bool:

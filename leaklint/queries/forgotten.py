@@ -15,6 +15,8 @@ from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 from leaklint.obligations.owned import Kept, Owned
 from leaklint.queries.waiting import Waiting
+from leaklint.queries.wording import grows
+from leaklint.recurrence import Recurrence
 
 PARTIAL_FACTS = "object teardown sibling settles growth"
 """What the messages about owners that forget some may use."""
@@ -126,14 +128,14 @@ def unit_leaks(owned: Owned, waiting: Waiting, kinds: frozenset[Kind | None]) ->
             continue
         if any(graph.program.opened(o) is not None or owned.debts.handlers(o) for o in handle) or _is_kept_out_of_sight(graph, unit):
             continue
-        growth = graph.growth(unit.spawns)
+        often = graph.recurrence(spawn.record for spawn in unit.spawns)
         is_endless = not unit.daemon and all(ending.verdict is Verdict.NO_EXIT for ending in ends.of(unit).found)
-        is_zombie = kind is Kind.PROCESS and growth is not Growth.ONCE
+        is_zombie = kind is Kind.PROCESS and often.growth is not Growth.ONCE
         for one in ends.started(unit) if (is_zombie or is_endless) and not waiting.has(unit) else ():
             place = graph.program.path(one.made.function.module), one.made.at
             if one.made.function in graph.program.live and place not in told:
                 told.add(place)
-                yield _dropped(owned, one, kind, Growth.AT_EXIT if growth is Growth.ONCE else growth, is_endless=is_endless)
+                yield _dropped(owned, one, kind, _at_least_at_exit(often), is_endless=is_endless)
 
 
 def _is_kept_out_of_sight(graph: Graph, unit: Unit) -> bool:
@@ -144,7 +146,7 @@ def _is_kept_out_of_sight(graph: Graph, unit: Unit) -> bool:
     return lost and unit.made is not None and bool(away & program.effects.of_result(unit.made.record))
 
 
-def _dropped(owned: Owned, one: Started, kind: Kind, growth: Growth, *, is_endless: bool) -> Leak:
+def _dropped(owned: Owned, one: Started, kind: Kind, often: Recurrence, *, is_endless: bool) -> Leak:
     graph, made = owned.graph, one.made
     hindrances = [step for ending in owned.debts.ends.of(one.unit).found for step in ending.hindrances]
     end = "nothing in the program ends it" if is_endless else "it comes to its end"
@@ -155,9 +157,9 @@ def _dropped(owned: Owned, one: Started, kind: Kind, growth: Growth, *, is_endle
         graph.program.path(made.function.module), made.at, graph.qualname(made.function),
         {
             "object": one.name, "release": "`join()`", "function": graph.qualname(made.function),
-            "growth": _many(graph, growth, made.function),
+            "growth": grows(graph, often, kind.value, made.function),
         },
-        Confidence.LIKELY, growth, tuple(trace), "endless" if is_endless else "nowhere",
+        Confidence.LIKELY, often.growth, tuple(trace), "endless" if is_endless else "nowhere",
     )  # fmt: skip
 
 
@@ -172,8 +174,8 @@ _CONSEQUENCE = {
 
 def _leak(owned: Owned, kept: Kept) -> Leak | None:
     graph, made, name = owned.graph, kept.made[0], owned.label(kept)
-    growth = _growth(graph, kept)
-    if growth is None:
+    often = _often(graph, kept)
+    if often is None:
         return None
     methods = sorted(kept.debts[0].methods)
     if kept.is_instance:
@@ -187,14 +189,14 @@ def _leak(owned: Owned, kept: Kept) -> Leak | None:
     release = " or ".join(f"`{kept.name}.{method}()`" for method in methods[:2])
     return Leak(
         graph.program.path(made.function.module), made.at, graph.qualname(made.function),
-        {"object": name, "release": release, "function": graph.qualname(made.function), "growth": _grows(graph, growth, kept)},
-        Confidence.LIKELY, growth, tuple(trace), "owner",
+        {"object": name, "release": release, "function": graph.qualname(made.function), "growth": _grows(graph, often, kept)},
+        Confidence.LIKELY, often.growth, tuple(trace), "owner",
     )  # fmt: skip
 
 
 def _partial(owned: Owned, kept: Kept, sibling: Kept, ender: FunctionId) -> Leak:
     graph, made, name, other = owned.graph, kept.made[0], owned.label(kept), owned.label(sibling)
-    growth, where = graph.growth_at(kept.made), graph.qualname(ender)
+    often, where = graph.recurrence(kept.made), graph.qualname(ender)
     trace = (
         graph.step(made.function, made.at, f"`{name}` is made here{_runs(owned, kept)}"),
         graph.step(ender, graph.program.node(ender).at, f"`{where}` {_settles(kept, f'`{other}`')}, and not `{name}`"),
@@ -204,9 +206,9 @@ def _partial(owned: Owned, kept: Kept, sibling: Kept, ender: FunctionId) -> Leak
         graph.program.path(made.function.module), made.at, graph.qualname(made.function),
         {
             "object": name, "teardown": where, "sibling": other, "settles": _settles(kept, f"`{other}`"),
-            "growth": _grows(graph, growth, kept),
+            "growth": _grows(graph, often, kept),
         },
-        Confidence.LIKELY, growth, trace,
+        Confidence.LIKELY, often.growth, trace,
     )  # fmt: skip
 
 
@@ -220,26 +222,17 @@ def _runs(owned: Owned, kept: Kept) -> str:
     return f" and runs `{units[0].name}` until something ends it" if units and not kept.is_instance else ""
 
 
-def _growth(graph: Graph, kept: Kept) -> Growth | None:
+def _often(graph: Graph, kept: Kept) -> Recurrence | None:
     """How many there are; None for one that lives as long as the process and does not keep it from ending."""
-    growth = graph.growth_at(kept.made)
-    if growth is not Growth.ONCE:
-        return growth
-    return Growth.AT_EXIT if kept.kind in _BLOCKS_EXIT and not kept.is_instance else None
+    often = graph.recurrence(kept.made)
+    if often.growth is not Growth.ONCE:
+        return often
+    return _at_least_at_exit(often) if kept.kind in _BLOCKS_EXIT and not kept.is_instance else None
 
 
-def _grows(graph: Graph, growth: Growth, kept: Kept) -> str:
-    return _many(graph, growth, kept.made[0].function)
+def _at_least_at_exit(often: Recurrence) -> Recurrence:
+    return Recurrence(Growth.AT_EXIT) if often.growth is Growth.ONCE else often
 
 
-def _many(graph: Graph, growth: Growth, function: FunctionId) -> str:
-    name = graph.qualname(function)
-    match growth:
-        case Growth.PER_ITERATION:
-            return ": one more in every turn of a loop"
-        case Growth.PER_CALL if name:
-            return f": one more for each call of `{name}`"
-        case Growth.AT_EXIT:
-            return ": it keeps the process from ending"
-        case _:
-            return ""
+def _grows(graph: Graph, often: Recurrence, kept: Kept) -> str:
+    return grows(graph, often, "resource" if kept.kind is Kind.VALUE else kept.kind.value, kept.made[0].function)

@@ -11,6 +11,7 @@ from leaklint.graph import Graph
 from leaklint.link.syntax import bound_names, expressions, scope_names, subexpressions, walk
 from leaklint.link.values import FunctionId
 from leaklint.queries.wording import grows
+from leaklint.recurrence import Recurrence
 
 _TAKES_OUT = frozenset({"discard", "remove", "pop"})
 
@@ -70,6 +71,7 @@ def _leak(graph: Graph, function: FunctionId, call: ir.Call, taken: str, table: 
             function, call.at, f"by then the loop has bound `{taken}` anew: another entry is taken out of `{table}`, and this one stays"
         ),
     )
-    facts = {"table": table, "object": taken, "function": qualname, "growth": grows(graph, Growth.PER_ITERATION, "entry", function)}
+    often = Recurrence(Growth.PER_ITERATION)
+    facts = {"table": table, "object": taken, "function": qualname, "growth": grows(graph, often, "entry", function)}
     path = graph.program.path(function.module)
-    return Leak(path, call.at, qualname, facts, Confidence.LIKELY, Growth.PER_ITERATION, trace, "late")
+    return Leak(path, call.at, qualname, facts, Confidence.LIKELY, often.growth, trace, "late")

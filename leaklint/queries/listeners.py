@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, UnitKind
-from leaklint.finding import Confidence, Growth, Leak
+from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.flow.state import CallRecord
 from leaklint.link.program import Program
@@ -336,5 +336,6 @@ def _leak(graph: Graph, one: Registration, variant: str) -> Leak:
         graph.step(function, one.at, f"`{one.to}` keeps what belongs to one `{owner}`"),
         graph.step(one.callback, program.node(one.callback).at, f"{what}: it keeps each `{owner}` alive, for as long as `{one.to}` lasts"),
     )
-    facts = {"object": owner, "table": one.to, "function": qualname, "growth": grows(graph, Growth.PER_CALL, "callback", function)}
-    return Leak(program.path(function.module), one.at, qualname, facts, Confidence.LIKELY, Growth.PER_CALL, trace, variant)
+    often = graph.recurrences.of(function)
+    facts = {"object": owner, "table": one.to, "function": qualname, "growth": grows(graph, often, "callback", function)}
+    return Leak(program.path(function.module), one.at, qualname, facts, Confidence.LIKELY, often.growth, trace, variant)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
-from leaklint.finding import Confidence, Growth, Leak
+from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.program import Program
 from leaklint.link.syntax import expressions, subexpressions, walk
@@ -132,5 +132,6 @@ def _leak(graph: Graph, table: Table, use: Use, made: tuple[FunctionId, ir.Span]
         graph.step(function, at, f"and put into `{table.label}` here"),
         graph.step(function, at, f"nothing in the program takes anything out of `{table.label}`"),
     )
-    facts = {"table": table.label, "function": qualname, "growth": grows(graph, Growth.PER_CALL, "entry", function)}
-    return Leak(program.path(function.module), at, qualname, facts, Confidence.LIKELY, Growth.PER_CALL, trace, "never")
+    often = graph.recurrences.of(function)
+    facts = {"table": table.label, "function": qualname, "growth": grows(graph, often, "entry", function)}
+    return Leak(program.path(function.module), at, qualname, facts, Confidence.LIKELY, often.growth, trace, "never")

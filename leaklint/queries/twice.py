@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from leaklint.finding import Confidence, Growth, Leak, Step
+from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.values import FunctionId
 from leaklint.locks import Acquisition, Event, Hold, Locks, State, locks_of
@@ -41,13 +41,13 @@ def _is_again(locks: Locks, held: Hold, again: Acquisition) -> bool:
 
 def _leak(graph: Graph, function: FunctionId, held: Hold, again: Acquisition) -> Leak:
     name, qualname = graph.program.describe(min(held.locks & again.hold.locks)), graph.qualname(function)
-    growth = Growth.ONCE if graph.runs_once(function) else Growth.PER_CALL
+    often = graph.recurrences.of(function)
     last = again.way[-1]
     trace = (held.taken, *again.way[:-1], Step(last.path, last.at, f"`{name}` is taken again here: who holds it waits for itself"))
     return Leak(
         graph.program.path(function.module), again.way[0].at, qualname,
-        {"object": name, "function": qualname or "the module", "growth": grows(graph, growth, "waiting caller", function)},
-        Confidence.LIKELY, growth, trace,
+        {"object": name, "function": qualname or "the module", "growth": grows(graph, often, "waiting caller", function)},
+        Confidence.LIKELY, often.growth, trace,
     )  # fmt: skip
 
 

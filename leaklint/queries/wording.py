@@ -9,16 +9,15 @@ from leaklint.link.values import FunctionId
 from leaklint.recurrence import Recurrence
 
 
-def grows(graph: Graph, often: Recurrence | Growth, what: str, function: FunctionId) -> str:
+def grows(graph: Graph, often: Recurrence, what: str, function: FunctionId) -> str:
     """The end of a headline about something in `function`: how many of `what` pile up, and with what; empty for a fixed number."""
-    one = often if isinstance(often, Recurrence) else Recurrence(often, function)
-    match one.growth:
+    match often.growth:
         case Growth.PER_ITERATION:
-            return f": one more {what} in every turn of {_loop(graph, one, function)}"
-        case Growth.PER_CALL if one.per is not None:
-            return f": one more {what} for each {one.per.value}"
-        case Growth.PER_CALL if one.function is not None:
-            return f": one more {what} for each {_called(graph, one.function)}"
+            return f": one more {what} in every turn of {_loop(graph, often, function)}"
+        case Growth.PER_CALL if often.per is not None:
+            return f": one more {what} for each {often.per.value}"
+        case Growth.PER_CALL if often.function is not None:
+            return f": one more {what} for each {_called(graph, often.function)}"
         case Growth.AT_EXIT:
             return ": it keeps the process from ending"
         case _:
