@@ -105,6 +105,10 @@ class Held:
         found = self._effects.get((call.callee, _part(call)))
         return NOTHING if found is None else renamed(found, call, self.visible(function))
 
+    def inside(self, function: FunctionId) -> frozenset[Hold]:
+        """What a generator that stands for a block holds while the block runs."""
+        return self._effects.get((function, How.ENTERED), NOTHING).keeps
+
     def _settle(self) -> None:
         """The effects of the functions that take or give back by a call, of generators that stand for a block, and of their callers."""
         program = self.graph.program

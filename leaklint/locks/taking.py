@@ -14,6 +14,7 @@ from leaklint.locks.events import Event, Take
 from leaklint.locks.flow import State, in_caller, yields
 from leaklint.locks.held import Held
 from leaklint.locks.holds import Acquisition
+from leaklint.paths import Node
 
 _FARTHEST = 12
 """Calls between a function and a lock that it takes, from which it counts as having nothing to do with it."""
@@ -99,18 +100,23 @@ class Taking:
         if any(lock in self.held.identity.locks(a.subjects) for a in self.held.events.takes_in(function)):
             for node, event, state in self.held.steps(function):
                 if isinstance(event, Take) and lock in event.hold.locks and self._is_known(event.hold.term is not None, lock):
-                    yield replace(self._direct(function, event, state), is_late=id(node) in self._late(function))
+                    yield self._timed(function, node, state, self._direct(function, event, state))
 
     def _direct(self, function: FunctionId, take: Take, state: State) -> Acquisition:
         return Acquisition(take.hold, take.blocks, function, (take.hold.taken,), state.lent, state.facts)
 
     def _upwards(self, caller: FunctionId, function: FunctionId, one: Acquisition) -> Iterator[Acquisition]:
         """How a caller of a function takes a lock that the function takes in one way."""
-        late = self._late(caller)
         for node, call, state in self.held.calls_to(caller, function):
             for further in self._through(caller, call, state, one):
                 if self._is_known(further.hold.term is not None, min(further.hold.locks)):
-                    yield replace(further, is_late=id(node) in late)
+                    yield self._timed(caller, node, state, further)
+
+    def _timed(self, function: FunctionId, node: Node, state: State, one: Acquisition) -> Acquisition:
+        """Of a generator that stands for a block, what happens after its `yield`: what it held there may be given back by then."""
+        if id(node) not in self._late(function):
+            return one
+        return replace(one, is_late=True, without=one.without | (self.held.inside(function) - state.holds))
 
     def _is_known(self, has_name: bool, lock: int) -> bool:
         return has_name or self.held.identity.is_single(lock)
