@@ -263,5 +263,13 @@ class Graph:
         return network(self.drawing)
 
 
+def rings(edges: Iterable[tuple[int, int]], longest: int) -> list[list[int]]:
+    """The cycles of at most so many nodes, each from its smallest node on, in order."""
+    import networkx as nx
+
+    found = nx.simple_cycles(nx.DiGraph(sorted(edges)), length_bound=longest)
+    return sorted(ring[ring.index(min(ring)) :] + ring[: ring.index(min(ring))] for ring in found)
+
+
 def build(program: Program) -> Graph:
     return Graph(program)

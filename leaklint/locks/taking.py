@@ -27,7 +27,7 @@ class Taking:
 
     def __init__(self, held: Held) -> None:
         self.held = held
-        self._ways: dict[int, dict[FunctionId, dict[object, Acquisition]]] = {}
+        self._ways: dict[tuple[int, int], dict[FunctionId, dict[object, Acquisition]]] = {}
 
     def locks(self, function: FunctionId) -> frozenset[int]:
         """The locks that a call of the function may take."""
@@ -41,53 +41,62 @@ class Taking:
         todo = deque(sorted(found))
         while todo:
             function = todo.popleft()
-            for caller in self.held.graph.program.callers.get(function, frozenset()):
+            for caller in self._callers(function):
                 known = found.setdefault(caller, set())
                 if not found[function] <= known:
                     known |= found[function]
                     todo.append(caller)
         return found
 
-    # --- the very lock that is held
+    # --- while something is held
 
-    def at(self, function: FunctionId, event: Event, state: State, lock: int) -> Iterator[Acquisition]:
-        """How an event of a function that is in this state takes a lock, in the words of the function, the shortest way first: where it has
-        a name for it, or there is only one such lock. Asked where the lock is held."""
+    def again(self, function: FunctionId, event: Event, state: State, lock: int) -> Iterator[Acquisition]:
+        """How an event of a function that holds a lock and is in this state takes it again, in the words of the function, the shortest
+        way first: where it has a name for it, or there is only one such lock."""
+        return self.under(function, event, state, lock, lock)
+
+    def under(self, function: FunctionId, event: Event, state: State, lock: int, held: int) -> Iterator[Acquisition]:
+        """How an event of a function that holds one lock takes another one, whatever it is called."""
         match event:
             case Take(hold=hold) if lock in hold.locks:
                 yield self._direct(function, event, state)
             case Call(callee=callee) if lock in self._reach.get(callee, ()):
-                for one in self._below(lock).get(callee, {}).values():
+                for one in self._below(lock, held).get(callee, {}).values():
                     yield from self._through(function, event, state, one)
             case _:
                 pass
 
-    def _below(self, lock: int) -> dict[FunctionId, dict[object, Acquisition]]:
-        """How the functions take a lock that run while it is held, found from those that take it themselves upwards, the nearest first."""
-        found = self._ways.get(lock)
+    def _below(self, lock: int, held: int) -> dict[FunctionId, dict[object, Acquisition]]:
+        """How the functions take a lock that run while one is held, found from those that take it themselves upwards, the nearest
+        first. Where it is the same lock, only ways count on which it has a name, unless there is only one such lock."""
+        found = self._ways.get((lock, held))
         if found is None:
-            found = self._ways[lock] = {function: {} for function in self._region(lock)}
+            needs_name = lock == held and not self.held.identity.is_single(lock)
+            found = self._ways[lock, held] = {function: {} for function in self._region(lock, held)}
             todo = deque((f, one) for f in sorted(found) for one in self._direct_ways(f, lock))
             while todo:
                 function, one = todo.popleft()
                 key = (one.hold, one.blocks, one.without, one.when, one.is_late)
                 known = found[function]
-                if key in known or len(known) >= _MOST:
+                if key in known or len(known) >= _MOST or (needs_name and one.hold.term is None):
                     continue
                 known[key] = one
                 if len(one.way) < _FARTHEST:
-                    for caller in sorted(self.held.graph.program.callers.get(function, frozenset()) & found.keys()):
+                    for caller in sorted(self._callers(function) & found.keys()):
                         todo.extend((caller, further) for further in self._upwards(caller, function, one))
         return found
 
-    def _region(self, lock: int) -> set[FunctionId]:
-        """The functions that run while the lock is held and may take it."""
+    def _callers(self, function: FunctionId) -> frozenset[FunctionId]:
+        return self.held.graph.program.callers.get(function, frozenset())
+
+    def _region(self, lock: int, held: int) -> set[FunctionId]:
+        """The functions that run while one lock is held and may take another."""
         seen: set[FunctionId] = set()
         todo = [
             event.callee
             for function in self.held.holders
             for _, event, state in self.held.steps(function)
-            if isinstance(event, Call) and any(lock in hold.locks for hold in state.holds)
+            if isinstance(event, Call) and any(held in hold.locks for hold in state.holds)
         ]
         while todo:
             function = todo.pop()
@@ -99,7 +108,7 @@ class Taking:
     def _direct_ways(self, function: FunctionId, lock: int) -> Iterator[Acquisition]:
         if any(lock in self.held.identity.locks(a.subjects) for a in self.held.events.takes_in(function)):
             for node, event, state in self.held.steps(function):
-                if isinstance(event, Take) and lock in event.hold.locks and self._is_known(event.hold.term is not None, lock):
+                if isinstance(event, Take) and lock in event.hold.locks:
                     yield self._timed(function, node, state, self._direct(function, event, state))
 
     def _direct(self, function: FunctionId, take: Take, state: State) -> Acquisition:
@@ -109,17 +118,13 @@ class Taking:
         """How a caller of a function takes a lock that the function takes in one way."""
         for node, call, state in self.held.calls_to(caller, function):
             for further in self._through(caller, call, state, one):
-                if self._is_known(further.hold.term is not None, min(further.hold.locks)):
-                    yield self._timed(caller, node, state, further)
+                yield self._timed(caller, node, state, further)
 
     def _timed(self, function: FunctionId, node: Node, state: State, one: Acquisition) -> Acquisition:
         """Of a generator that stands for a block, what happens after its `yield`: what it held there may be given back by then."""
         if id(node) not in self._late(function):
             return one
         return replace(one, is_late=True, without=one.without | (self.held.inside(function) - state.holds))
-
-    def _is_known(self, has_name: bool, lock: int) -> bool:
-        return has_name or self.held.identity.is_single(lock)
 
     def _through(self, function: FunctionId, call: Call, state: State, one: Acquisition) -> Iterable[Acquisition]:
         """How a call takes what its callee takes in one way, in the words of the function that makes it and is in this state."""

@@ -19,6 +19,7 @@ from leaklint.queries.leaving import FACTS
 from leaklint.queries.lost import lost
 from leaklint.queries.must_release import Options as Owed
 from leaklint.queries.must_release import must_release, partial_teardown
+from leaklint.queries.ordered import ordered_differently
 from leaklint.queries.outlived import outlived
 from leaklint.queries.pending import left_pending
 from leaklint.queries.query import NoOptions, Query
@@ -82,6 +83,9 @@ QUERIES: dict[str, Query] = {
     "must-release": _query(must_release, FACTS, Owed, nowhere=FACTS, way=FACTS, lost=FACTS, cancelled=FACTS, owner=FACTS, endless=FACTS),
     "partial-teardown": _query(partial_teardown, PARTIAL_FACTS),
     "taken-twice": _query(taken_twice, "object function growth"),
+    "ordered-differently": _query(
+        ordered_differently, "object other function elsewhere growth", ring="object other function elsewhere growth"
+    ),
     "copied": _query(copied, "operation object size count growth"),
 }
 

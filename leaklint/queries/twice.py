@@ -27,7 +27,7 @@ def taken_twice(graph: Graph, options: NoOptions) -> Iterator[Leak]:
 def _taken(locks: Locks, function: FunctionId, event: Event, state: State, held: Hold) -> Iterator[Acquisition]:
     """How an event takes what may be a lock that is held, without giving up."""
     for lock in sorted(held.locks):
-        yield from (one for one in locks.taking.at(function, event, state, lock) if one.blocks)
+        yield from (one for one in locks.taking.again(function, event, state, lock) if one.blocks)
 
 
 def _is_again(locks: Locks, held: Hold, again: Acquisition) -> bool:

@@ -1,0 +1,128 @@
+"""In which order locks are taken: who takes one while holding another, and which of these orders may meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from leaklint.catalog.grammar import UnitKind
+from leaklint.finding import Growth
+from leaklint.graph import Graph
+from leaklint.link.flow.state import LibraryCall
+from leaklint.link.units import Unit
+from leaklint.link.values import FunctionId
+from leaklint.locks.calls import Call
+from leaklint.locks.events import Event, Take
+from leaklint.locks.flow import State
+from leaklint.locks.holds import Acquisition, Hold
+from leaklint.locks.locks import Locks
+
+_MOST = 6
+"""Places at which one lock is taken under another that are told apart."""
+_CONSTRUCTORS = frozenset({"__init__", "__post_init__", "__new__"})
+"""What they make is not in other hands yet: nobody else waits for its locks."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nesting:
+    """A function that holds one lock and takes another, itself or through calls."""
+
+    function: FunctionId
+    held: Hold
+    taken: Acquisition
+    gates: frozenset[int]
+    """The other locks that are surely held then, by the function or by all its callers."""
+
+
+class Order:
+    """Answers for one program."""
+
+    def __init__(self, graph: Graph, locks: Locks) -> None:
+        self.graph = graph
+        self.locks = locks
+
+    @cached_property
+    def pairs(self) -> frozenset[tuple[int, int]]:
+        """The pairs (held, taken) of locks for which some function may take one while holding the other."""
+        return frozenset(self._places)
+
+    @cached_property
+    def _places(self) -> dict[tuple[int, int], list[tuple[FunctionId, Event, State, Hold]]]:
+        found: dict[tuple[int, int], list[tuple[FunctionId, Event, State, Hold]]] = {}
+        for function in sorted(self.locks.holders):
+            if self.graph.program.node(function).name in _CONSTRUCTORS:
+                continue
+            for _, event, state in self.locks.steps(function):
+                for hold in state.holds:
+                    if len(hold.locks) == 1:
+                        for lock in self._taken(event) - hold.locks:
+                            found.setdefault((min(hold.locks), lock), []).append((function, event, state, hold))
+        return found
+
+    def _taken(self, event: Event) -> frozenset[int]:
+        match event:
+            case Take(hold=hold, blocks=True) if len(hold.locks) == 1:
+                return hold.locks
+            case Call(callee=callee):
+                return self.locks.taking.locks(callee)
+            case _:
+                return frozenset()
+
+    def nestings(self, held: int, taken: int) -> Iterator[Nesting]:
+        """The places where one lock is waited for with the other held."""
+        count = 0
+        for function, event, state, hold in self._places.get((held, taken), ()):
+            for one in self.locks.taking.under(function, event, state, taken, held):
+                if one.blocks and len(one.hold.locks) == 1 and not any(w.locks & hold.locks for w in one.without):
+                    yield Nesting(function, hold, one, self._gates(function, state) - {held, taken})
+                    count += 1
+                    break
+            if count == _MOST:
+                return
+
+    def _gates(self, function: FunctionId, state: State) -> frozenset[int]:
+        contexts = [frozenset(lock for hold in c.holds for lock in hold.locks) for c in self.locks.entered_with(function)]
+        return frozenset(lock for hold in state.holds for lock in hold.locks) | frozenset.intersection(*contexts)
+
+    def may_meet(self, one: Nesting, other: Nesting) -> bool:
+        """Whether two nestings of opposite order may run at the same time on the same locks: no lock around both, and not one unit
+        alone."""
+        return not one.gates & other.gates and self._in_two_units(one.function, other.function) and self._on_same_locks(one, other)
+
+    def _in_two_units(self, one: FunctionId, other: FunctionId) -> bool:
+        first, second = self.graph.runners(one), self.graph.runners(other)
+        if any(r.kind is UnitKind.ANYONE for r in (*first, *second)):
+            return bool(first) and bool(second)
+        return any(a.unit is not b.unit or self._is_many(a.unit) for a in first for b in second)
+
+    def _is_many(self, unit: Unit | None) -> bool:
+        """Whether several of the unit run at a time."""
+        if unit is None:
+            return False
+        return self.graph.growth(unit.spawns) is not Growth.ONCE or any(self._repeats(spawn) for spawn in unit.spawns)
+
+    def _repeats(self, spawn: LibraryCall) -> bool:
+        """Whether one spawn starts several: for each element of something, or in a loop."""
+        if spawn.operation.subject is not None:
+            return True
+        place = self.graph.program.place(spawn.record.function, spawn.record.site.number)
+        return place is not None and (bool(place.loops) or place.in_comprehension)
+
+    def _on_same_locks(self, one: Nesting, other: Nesting) -> bool:
+        """Whether the locks of both may be the same two: there is one of each, they belong to different classes, or each nesting takes
+        both from one object."""
+        locks = (min(one.held.locks), min(other.held.locks))
+        if any(self.locks.identity.is_single(lock) for lock in locks):
+            return True
+        owners = [self.graph.program.holders.get(lock, frozenset()) for lock in locks]
+        if owners[0] and owners[1] and not owners[0] & owners[1]:
+            return True
+        return all(_of_one_object(nesting) for nesting in (one, other))
+
+
+def _of_one_object(nesting: Nesting) -> bool:
+    held, taken = nesting.held.term, nesting.taken.hold.term
+    if held is None or taken is None:
+        return False
+    return (held.scope, held.name, held.steps[:-1]) == (taken.scope, taken.name, taken.steps[:-1]) and bool(held.steps)

@@ -1,0 +1,61 @@
+"""LK503: locks taken in different orders by units that may run at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+
+from leaklint.finding import Confidence, Growth, Leak, Step
+from leaklint.graph import Graph, rings
+from leaklint.locks import locks_of
+from leaklint.locks.order import Nesting, Order
+from leaklint.queries.query import NoOptions
+from leaklint.queries.wording import grows
+
+_LONGEST = 3
+"""Locks in a ring: longer ones are not found in practice, and their number explodes."""
+
+
+def ordered_differently(graph: Graph, options: NoOptions) -> Iterator[Leak]:
+    """A ring of locks each of which somebody waits for with the one before it held."""
+    order = Order(graph, locks_of(graph))
+    for ring in rings(order.pairs, _LONGEST):
+        pairs = list(zip(ring, ring[1:] + ring[:1], strict=True))
+        ways = [list(order.nestings(held, taken)) for held, taken in pairs]
+        met = next((chosen for chosen in product(*ways) if _may_all_meet(order, chosen)), None)
+        if met is not None:
+            yield _leak(graph, list(met))
+
+
+def _may_all_meet(order: Order, chosen: tuple[Nesting, ...]) -> bool:
+    return all(order.may_meet(one, other) for n, one in enumerate(chosen) for other in chosen[n + 1 :])
+
+
+def _leak(graph: Graph, ring: list[Nesting]) -> Leak:
+    first = min(range(len(ring)), key=lambda n: _place(graph, ring[n]))
+    ring = ring[first:] + ring[:first]
+    one, other = ring[0], ring[1]
+    growth = Growth.ONCE if graph.runs_once(one.function) else Growth.PER_CALL
+    names = [graph.program.describe(min(nesting.held.locks)) for nesting in ring]
+    trace = [step for n, nesting in enumerate(ring) for step in _steps(nesting, names[n], names[(n + 1) % len(ring)])]
+    qualname = graph.qualname(one.function)
+    return Leak(
+        graph.program.path(one.function.module), one.taken.way[0].at, qualname,
+        {
+            "object": names[0], "other": names[1], "function": qualname or "the module",
+            "elsewhere": graph.qualname(other.function) or "the module", "growth": grows(graph, growth, "waiting caller", one.function),
+        },
+        Confidence.LIKELY, growth, tuple(trace), variant="default" if len(ring) == 2 else "ring",
+    )  # fmt: skip
+
+
+def _steps(nesting: Nesting, held: str, taken: str) -> Iterator[Step]:
+    last = nesting.taken.way[-1]
+    yield nesting.held.taken
+    yield from nesting.taken.way[:-1]
+    yield Step(last.path, last.at, f"`{taken}` is waited for here, with `{held}` held")
+
+
+def _place(graph: Graph, nesting: Nesting) -> tuple[str, int, int]:
+    at = nesting.taken.way[0].at
+    return graph.program.path(nesting.function.module), at.line, at.column
