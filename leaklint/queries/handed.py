@@ -70,6 +70,6 @@ def _leak(graph: Graph, holding: Holding, function: FunctionId, at: ir.Span, job
     )
     return Leak(
         graph.program.path(function.module), at, graph.qualname(function),
-        {"object": name, "function": qualname, "growth": grows(graph, often, "permit", job)},
+        {"object": name, "function": qualname, "growth": grows(graph, often, "lost permit", job)},
         Confidence.LIKELY, often.growth, trace, "job",
     )  # fmt: skip

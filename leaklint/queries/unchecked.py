@@ -86,6 +86,6 @@ def _leak(graph: Graph, acquire: Action, release: Action) -> Leak:
     )
     return Leak(
         program.path(function.module), acquire.at, qualname,
-        {"object": name, "function": qualname or "the module", "growth": grows(graph, often, "release too many", function)},
+        {"object": name, "function": qualname or "the module", "growth": grows(graph, often, "wrong release", function)},
         Confidence.LIKELY, often.growth, trace, "unchecked",
     )  # fmt: skip

@@ -204,6 +204,6 @@ def _leak(graph: Graph, holding: Holding, function: FunctionId, take: Node, way:
     )
     return Leak(
         graph.program.path(function.module), at, qualname,
-        {"object": name, "function": qualname or "the module", "growth": grows(graph, often, "permit", function)},
+        {"object": name, "function": qualname or "the module", "growth": grows(graph, often, "lost permit", function)},
         Confidence.LIKELY, often.growth, trace,
     )  # fmt: skip
