@@ -318,7 +318,9 @@ def _assume(choices: Choices, facts: Facts, names: frozenset[str], acquired: Acq
     """What holds where a thing has been got: its names are not None, and there was none before."""
     if acquired is not None and acquired.given is not None:
         facts = choices.assume(facts, *acquired.given)
-    for name in names:
+    stmt = acquired.node.stmt if acquired is not None else None
+    together = {name for target in stmt.targets for name in target_names(target)} if isinstance(stmt, ir.Bind) else set[str]()
+    for name in sorted(names | together):
         facts = choices.assume(facts, ir.Name(name), holds=True)
     return facts
 

@@ -15,6 +15,7 @@ from leaklint.queries.counting import miscounted
 from leaklint.queries.dropped import dropped
 from leaklint.queries.endless import endless_receiver
 from leaklint.queries.forgotten import PARTIAL_FACTS
+from leaklint.queries.half_read import half_read
 from leaklint.queries.leaving import FACTS
 from leaklint.queries.lost import lost
 from leaklint.queries.must_release import Options as Owed
@@ -69,6 +70,7 @@ QUERIES: dict[str, Query] = {
     "unlimited": _query(unlimited, "unit kind operation growth"),
     "sibling-left": _query(sibling_left, "operation unit growth"),
     "rearming-timer": _query(rearming_timer, "callee growth"),
+    "half-read": _query(half_read, "generator holds growth"),
     "unreleased": _query(unreleased, "object function growth", job="object function growth", unchecked="object function growth"),
     "lost": _query(
         lost, "object function growth", stale="object function growth", erased="object function growth", unpassed="object function growth"

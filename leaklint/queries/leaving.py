@@ -39,7 +39,7 @@ def _worst(graph: Graph, outcome: Outcome) -> End | None:
     if graph.runs_once(acquired.function) or graph.ends_with_main(acquired.function):  # an error ends the program
         ends = [end for end in ends if end.exit_kind in (Exit.RETURN, None) or isinstance(end.node.stmt, ir.Raise)]
     if acquired.thing.is_collected:
-        ends = [end for end in ends if end.exit_kind is not None]
+        ends = [end for end in ends if end.exit_kind is Exit.RETURN or (end.exit_kind is not None and outcome.fates)]
     return ends[0] if ends else None
 
 
