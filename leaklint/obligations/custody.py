@@ -59,6 +59,7 @@ class Custody:
         self._outcomes: dict[FunctionId, tuple[Outcome, ...]] = {}
         self._given: dict[FunctionId, tuple[Thing, ...]] = {}
         self._dropped: dict[tuple[FunctionId, str], bool] = {}
+        self._cleanups: dict[tuple[int, int], frozenset[int]] = {}
         self._shared_names: dict[tuple[int, int], frozenset[str]] = {}
         self._depth = 0
         self._records: dict[FunctionId, list[CallRecord]] = {}
@@ -292,9 +293,20 @@ class Custody:
         fates = (uses.step(node, names).fate for node in paths.nodes if id(node.stmt) in inside and node.kind not in ("exit", "except"))
         return min((fate for fate in fates if fate is not None), default=None)
 
+    def _cleanup(self, function: FunctionId) -> frozenset[int]:
+        """The statements of `finally` blocks and handlers: what goes wrong in cleaning up, goes wrong."""
+        found = self._cleanups.get(function.source)
+        if found is None:
+            tries = [stmt for stmt in walk(self.program.node(function).body) if isinstance(stmt, ir.Try)]
+            bodies = [body for one in tries for body in (one.final, *(handler.body for handler in one.handlers))]
+            found = self._cleanups[function.source] = frozenset(id(stmt) for body in bodies for stmt in walk(body))
+        return found
+
     def _goes_out(self, function: FunctionId, thing: Thing, node: Node, way: Edge, step: Step) -> bool:
         """Whether an exception, a cancellation or a closing at a node is worth following, and leaves the thing with the function."""
         match way:
+            case _ if id(node.stmt) in self._cleanup(function) and not isinstance(node.stmt, ir.Raise):
+                return False
             case Edge.RAISE if step.fate is None:
                 return self.risks.tells(function, node, works=step.works, own_only=thing.is_collected)
             case Edge.RAISE:

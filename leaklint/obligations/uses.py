@@ -248,7 +248,7 @@ class _Reading:
             case ir.Attribute(base=base, name=name):
                 has = self._value(base)
                 if has is Has.SAME:
-                    result = self._method(call, name)
+                    result = self._method(call, name, awaited)
                 else:
                     result = Has.NOT
                     if has is Has.INSIDE or self._root(base) in self.names:
@@ -273,7 +273,7 @@ class _Reading:
         if name in self._releasing or (found is not None and found[0] & (CLOSES | CANCELS)):
             self.fates.add(Fate.SETTLED)
 
-    def _method(self, call: ir.Call, name: str) -> Has:
+    def _method(self, call: ir.Call, name: str, awaited: bool) -> Has:
         """A method of the thing itself."""
         site = self.uses.function.site(call.site)
         callees = self.program.state.callees.get(site, set())
@@ -290,7 +290,8 @@ class _Reading:
         self.works = self.works or any(a.waits is not None for a in actions) or self._is_troubled(callees)
         if any(a.call.operation.returns == Gives.SELF for a in actions) or any(gives_self(self.program, f) for f in callees):
             return Has.SAME
-        return Has.NOT
+        waits = any(a.call.operation.is_async for a in actions) or any(self.program.node(f).is_async for f in callees)
+        return Has.INSIDE if waits and not awaited else Has.NOT  # a coroutine has its object
 
     def _is_troubled(self, callees: set[FunctionId]) -> bool:
         """Whether functions of the program let errors out that they, or those they call, have a name for."""

@@ -56,7 +56,7 @@ def _span(end: End) -> ir.Span | None:
 def _leak(graph: Graph, outcome: Outcome, end: End) -> Leak:
     acquired, program = outcome.acquired, graph.program
     function, record, thing = acquired.function, acquired.record, acquired.thing
-    name = min(acquired.names)
+    name = min(acquired.names, key=lambda one: (one.startswith("_"), one))
     methods = sorted(thing.debt.methods) if thing.debt is not None else sorted(program.node(f).name for f in thing.takers)
     release = " or ".join(f"`{name}.{method}()`" for method in methods[:2])
     often = graph.recurrence([record])
