@@ -229,6 +229,8 @@ class _Reading:
             effects = self.program.effects.methods.handed_out(attribute.name)
             if attribute.name in self._releasing or effects & (CLOSES | CANCELS | RELEASES):
                 self.fates.add(Fate.MOVED)
+            if self.thing.kind is Kind.SUBPROCESS and attribute.name == "pid":
+                self.fates.add(Fate.MOVED)  # whoever has the number can end the process
             return Has.INSIDE if self._is_owned(attribute.name) else Has.NOT
         return Has.NOT
 
@@ -331,6 +333,12 @@ class _Reading:
         makes = any(isinstance(self.program.value(o), ClassValue) for o in self.program.called(site))
         if makes and self._may_be_dropped(call, argument):
             self.unless_raised = True
+        callees = self.program.state.callees.get(site, set())
+        if callees and self._releases_below(callees):
+            self.fates.add(Fate.SETTLED)
+            return Has.NOT
+        if callees and self.thing.kind is Kind.SUBPROCESS:
+            found.add(Effect.KEEPS)  # who looks after a process has many ways to do so
         if makes or any(a.does in _HOLDING or a.call.operation.keeps for a in actions):
             found.add(Effect.KEEPS)
         if found & (_ENDS_UNIT if self.thing.kind in UNITS else _ENDS_OTHER):
@@ -340,8 +348,16 @@ class _Reading:
         elif Effect.RETURNS in found:
             return has
         else:
-            self.works = self.works or self._is_troubled(self.program.state.callees.get(site, set()))
+            self.works = self.works or self._is_troubled(callees)
         return Has.NOT
+
+    def _releases_below(self, callees: set[FunctionId]) -> bool:
+        """Whether functions that are given the thing call one of the methods that release it."""
+        obj = self.thing.object
+        if obj is None:
+            return False
+        reached = self.program.reached(callees)
+        return any(action.method in self._releasing and action.function in reached for action in self.program.on(obj))
 
     def _may_be_dropped(self, call: ir.Call, argument: ir.Argument) -> bool:
         """Whether the call is that of a constructor which may raise before anything keeps the argument."""
