@@ -9,7 +9,7 @@ from functools import cached_property
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Gives, Kind
 from leaklint.graph import Graph
-from leaklint.link.flow.state import CallRecord
+from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.syntax import expressions, scope_names, subexpressions, target_names, walk
 from leaklint.link.values import ClassValue, Container, FunctionId, Instance, Method
 from leaklint.obligations.debts import Debt, Debts
@@ -136,11 +136,16 @@ class Custody:
             own = [a.call for a in program.at(record.site) if a.call.record.by is None]
             if any(call.operation.does is Does.OBSERVE or call.operation.keeps for call in own):
                 return
-            new = {obj for call in own for obj in call.made}
+            new = {obj for call in own for obj in call.made if not self._is_made_of_another(call, obj)}
         for obj in sorted(new):
             debt = self.debts.of(obj)
             if debt is not None and debt.kind is not Kind.TIMER and self._is_for_the_maker(debt):
                 yield Thing(obj, debt, frozenset(), not debt.incurred, record)
+
+    def _is_made_of_another(self, call: LibraryCall, obj: int) -> bool:
+        """Whether a resource is given what it owns, so that whoever has that can end both: `StreamWriter(transport, …)`."""
+        model = self.program.model(obj)
+        return model is not None and not model.attributes.keys().isdisjoint(call.given)
 
     def _is_for_the_maker(self, debt: Debt) -> bool:
         """Whether whoever makes the thing is to release it: not where its teardown ends one of many things in it, by name, or is given to

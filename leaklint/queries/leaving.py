@@ -56,7 +56,7 @@ def _span(end: End) -> ir.Span | None:
 def _leak(graph: Graph, outcome: Outcome, end: End) -> Leak:
     acquired, program = outcome.acquired, graph.program
     function, record, thing = acquired.function, acquired.record, acquired.thing
-    name = min(acquired.names, key=lambda one: (one.startswith("_"), one))
+    name = _name(graph, outcome)
     methods = sorted(thing.debt.methods) if thing.debt is not None else sorted(program.node(f).name for f in thing.takers)
     release = " or ".join(f"`{name}.{method}()`" for method in methods[:2])
     often = graph.recurrence([record])
@@ -70,6 +70,14 @@ def _leak(graph: Graph, outcome: Outcome, end: End) -> Leak:
         {"object": name, "release": release, "function": graph.qualname(function), "growth": grows(graph, often, "of it", function)},
         Confidence.LIKELY, often.growth, tuple(trace), _variant(outcome, end),
     )  # fmt: skip
+
+
+def _name(graph: Graph, outcome: Outcome) -> str:
+    """The local that holds the thing itself; what sort of thing it is where no name tells anything."""
+    acquired = outcome.acquired
+    own = (n for n in acquired.names if acquired.thing.object in graph.program.local_objects(acquired.function, (n,)))
+    name = min(own, key=lambda one: (one == "_", one), default=min(acquired.names))
+    return acquired.thing.kind.value if name == "_" and acquired.thing.kind is not None else name
 
 
 def _variant(outcome: Outcome, end: End) -> str:
