@@ -12,11 +12,12 @@ from leaklint.graph import Graph
 from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.syntax import expressions, scope_names, subexpressions, target_names, walk
 from leaklint.link.values import ClassValue, Container, FunctionId, Instance, Method
+from leaklint.obligations.bindings import are_names, is_whole, targets_of
 from leaklint.obligations.debts import Debt, Debts
 from leaklint.obligations.pools import Pools
 from leaklint.obligations.risks import Risks
 from leaklint.obligations.things import Acquired, Thing
-from leaklint.obligations.uses import Fate, Step, Uses, gives_self
+from leaklint.obligations.uses import Fate, Step, Uses, gives_self, parameter_of
 from leaklint.paths import EXCEPTIONAL, Choices, Edge, Exit, Facts, Node, Paths
 
 _MOST = 20_000
@@ -71,20 +72,20 @@ class Custody:
         """What becomes of each thing that the function gets, in the order of place."""
         found = self._outcomes.get(function)
         if found is None:
-            found = self._outcomes[function] = tuple(self._follow(one) for one in self._acquired(function))
+            followed = [self._follow(one) for one in self._acquired(function)]
+            found = self._outcomes[function] = (*followed, *self._passed_at_once(function))
         return found
 
     def given(self, function: FunctionId) -> tuple[Thing, ...]:
         """The new things that a function returns, and leaves to its caller alone."""
         found = self._given.get(function)
         if found is None:
+            if self._depth == _FARTHEST:
+                return ()
             self._given[function] = ()  # a recursive call gives nothing new
-            found = ()
-            if self._depth < _FARTHEST:
-                self._depth += 1
-                found = tuple(self._gives(function))
-                self._depth -= 1
-            self._given[function] = found
+            self._depth += 1
+            found = self._given[function] = tuple(self._gives(function))
+            self._depth -= 1
         return found
 
     def _gives(self, function: FunctionId) -> Iterator[Thing]:
@@ -100,7 +101,7 @@ class Custody:
                 yield outcome.acquired.thing
         for record in self._records.get(function, ()):
             for one in self.graph.paths(function).of(record.site.number):
-                if isinstance(one.stmt, ir.Return) and _is_whole(one.stmt.value, record.node, self._is_async(record)):
+                if isinstance(one.stmt, ir.Return) and is_whole(one.stmt.value, record.node, self._is_async(record)):
                     yield from self.things(record)
 
     def _one_deep(self, objects: frozenset[int]) -> Iterator[int]:
@@ -175,8 +176,8 @@ class Custody:
         for record in self._records.get(function, ()):
             place = self.program.place(function, record.site.number)
             assert record.node is not None
-            bound, given = _targets(place.stmt, record.node, self._is_async(record)) if place is not None else ((), None)
-            if not bound or not _are_names(bound):
+            bound, given = targets_of(place.stmt, record.node, self._is_async(record)) if place is not None else ((), None)
+            if not bound or not are_names(bound):
                 continue
             for thing in self.things(record):
                 names = self._holders(function, bound, thing)
@@ -218,6 +219,29 @@ class Custody:
                     names |= {part.id for part in parts if isinstance(part, ir.Name)}
             found = self._shared_names[function.source] = frozenset(names)
         return found
+
+    def _passed_at_once(self, function: FunctionId) -> Iterator[Outcome]:
+        """The things that calls give right into constructors which may raise before they keep them: `Producer(pool.acquire())`."""
+        if self.program.modules[function.module].summary.is_outline:
+            return
+        for outer in self._records.get(function, ()):
+            inits = [f for f in self.program.state.callees.get(outer.site, ()) if self.program.node(f).name == "__init__"]
+            nodes = self.graph.paths(function).of(outer.site.number) if inits else []
+            if outer.node is None or not nodes:
+                continue
+            for argument in outer.node.arguments:
+                inner = self._record_of(function, argument.value)
+                named = [(init, parameter_of(self.program.node(init), outer.node, argument)) for init in inits]
+                for thing in self.things(inner) if inner is not None else ():
+                    if inner is not None and any(name is not None and self.may_drop(init, name, thing) for init, name in named):
+                        acquired = Acquired(function, thing, inner, nodes[0], frozenset(), None)
+                        yield Outcome(acquired, (End(Exit.RAISE, Edge.RAISE, nodes[0]),), frozenset({Fate.MOVED}))
+
+    def _record_of(self, function: FunctionId, value: ir.Expr) -> CallRecord | None:
+        """The call whose result an expression is, awaited where it has to be."""
+        call = value.value if isinstance(value, ir.Await) else value
+        found = next((one for one in self._records.get(function, ()) if one.node is call), None)
+        return found if found is not None and self._is_async(found) is isinstance(value, ir.Await) else None
 
     # --- the ways on
 
@@ -357,45 +381,9 @@ def _first(stmt: ir.Stmt) -> ir.Stmt:
     return stmt
 
 
-def _is_whole(value: ir.Expr | None, call: ir.Call | None, awaited: bool) -> bool:
-    """Whether an expression is the result of the call (awaited: what awaiting it gives), or a tuple with it."""
-    match value:
-        case ir.Await(value=inner):
-            return awaited and inner is call
-        case ir.Display(kind="tuple", items=items):
-            return any(_is_whole(item, call, awaited) for item in items)
-        case ir.Operation(operator="or", operands=operands):
-            return _is_whole(operands[-1], call, awaited)
-        case None:
-            return False
-        case _:
-            return not awaited and value is call
-
-
 def _takes_more(method: ir.Function) -> bool:
     """Whether a method cannot be called without arguments."""
     return any(p.default is None and p.kind in ("positional", "any", "keyword") for p in method.parameters[1:])
-
-
-def _targets(stmt: ir.Stmt, call: ir.Call, awaited: bool) -> tuple[tuple[ir.Expr, ...], tuple[ir.Expr, bool] | None]:
-    """What a statement binds the result of a call to, and the condition under which it does (see `Acquired`)."""
-    match stmt:
-        case ir.Bind(targets=targets, value=ir.Operation(operator="or", operands=(given, last))) if _is_whole(last, call, awaited):
-            return targets, (given, False)
-        case ir.Bind(targets=targets, value=ir.Choice(test=test, then=then)) if _is_whole(then, call, awaited):
-            return targets, (test, True)
-        case ir.Bind(targets=targets, value=ir.Choice(test=test, otherwise=otherwise)) if _is_whole(otherwise, call, awaited):
-            return targets, (test, False)
-        case ir.Bind(targets=targets, value=value) if _is_whole(value, call, awaited) and not isinstance(value, ir.Display | ir.Operation):
-            return targets, None
-        case _:
-            inner = (one for expression in expressions(stmt) for one in subexpressions(expression))
-            return tuple(one.target for one in inner if isinstance(one, ir.Walrus) and _is_whole(one.value, call, awaited)), None
-
-
-def _are_names(targets: tuple[ir.Expr, ...]) -> bool:
-    flat = [one for target in targets for one in (target.items if isinstance(target, ir.Display) else (target,))]
-    return all(isinstance(one, ir.Name) for one in flat)
 
 
 def _stands_in(functions: Sequence[ir.Function], index: int, outer: int) -> bool:

@@ -363,7 +363,7 @@ class _Reading:
         """Whether the call is that of a constructor which may raise before anything keeps the argument."""
         for callee in self.program.state.callees.get(self.uses.function.site(call.site), ()):
             node = self.program.node(callee)
-            parameter = _parameter(node, call, argument) if node.name == "__init__" else None
+            parameter = parameter_of(node, call, argument) if node.name == "__init__" else None
             if parameter is not None and self.uses.may_drop(callee, parameter, self.thing):
                 return True
         return False
@@ -375,7 +375,7 @@ def gives_self(program: Program, method: FunctionId) -> bool:
     return bool(parameters) and Effect.RETURNS in program.effects.on(method, parameters[0].name)
 
 
-def _parameter(node: ir.Function, call: ir.Call, argument: ir.Argument) -> str | None:
+def parameter_of(node: ir.Function, call: ir.Call, argument: ir.Argument) -> str | None:
     """The parameter of a constructor that an argument lands in; None where stars hide it."""
     if argument.keyword is not None:
         return argument.keyword if any(p.name == argument.keyword for p in node.parameters) else None

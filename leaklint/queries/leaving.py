@@ -75,6 +75,9 @@ def _leak(graph: Graph, outcome: Outcome, end: End) -> Leak:
 def _name(graph: Graph, outcome: Outcome) -> str:
     """The local that holds the thing itself; what sort of thing it is where no name tells anything."""
     acquired = outcome.acquired
+    if not acquired.names:
+        called = acquired.record.node.function if acquired.record.node is not None else None
+        return f"{called.name if isinstance(called, ir.Attribute) else called.id if isinstance(called, ir.Name) else ''}()"
     own = (n for n in acquired.names if acquired.thing.object in graph.program.local_objects(acquired.function, (n,)))
     name = min(own, key=lambda one: (one == "_", one), default=min(acquired.names))
     return acquired.thing.kind.value if name == "_" and acquired.thing.kind is not None else name
