@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leaklint.link.program import Program
-from leaklint.link.values import ClassId, FunctionId, Instance, Resource
+from leaklint.link.values import ClassId, Container, FunctionId, Instance, Resource
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,6 +25,7 @@ class Holdings:
         self.places: dict[Place, frozenset[int]] = {}
         """Attribute → all that it may hold of resources, units and instances; a container is what is in it."""
         self._contents: dict[int, frozenset[int]] = {}
+        self._direct: dict[int, tuple[frozenset[int], frozenset[int]]] = {}
         self._of: dict[int, list[Place]] = {}
         self._holding: dict[int, list[Place]] = {}
         self._methods: dict[ClassId, list[FunctionId]] = {}
@@ -50,10 +51,28 @@ class Holdings:
         """The object, or what is in it at any depth where it is a container."""
         found = self._contents.get(obj)
         if found is None:
-            inside = self.program.elements([obj])
-            found = frozenset(one for one in inside if isinstance(self.program.value(one), Resource | Instance))
-            self._contents[obj] = found
+            leaves, containers = self._split(frozenset({obj}))
+            todo, seen = list(containers), set(containers)
+            while todo:
+                more, inner = self._directly(todo.pop())
+                leaves |= more
+                todo += inner - seen
+                seen |= inner
+            found = self._contents[obj] = leaves
         return found
+
+    def _directly(self, container: int) -> tuple[frozenset[int], frozenset[int]]:
+        """What a container holds itself: resources, units and instances; containers."""
+        found = self._direct.get(container)
+        if found is None:
+            held = self.program.holds(self.program.state.solver.known(("element", container)))
+            found = self._direct[container] = self._split(held)
+        return found
+
+    def _split(self, objects: frozenset[int]) -> tuple[frozenset[int], frozenset[int]]:
+        values = [(obj, self.program.value(obj)) for obj in objects]
+        leaves = frozenset(obj for obj, value in values if isinstance(value, Resource | Instance))
+        return leaves, frozenset(obj for obj, value in values if isinstance(value, Container))
 
     def of(self, owner: int) -> list[Place]:
         """The attributes of an instance, in the order of their names."""

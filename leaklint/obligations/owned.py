@@ -57,8 +57,10 @@ class Owned:
     def kept(self) -> tuple[Kept, ...]:
         """The attributes that hold debts, by the place where the first of these is made: one for each class that makes them."""
         groups: dict[tuple[ClassId | None, str], list[tuple[Place, Debt, CallRecord]]] = {}
-        for place, held in self.debts.holdings.places.items():
-            for obj in held:
+        places = self.debts.holdings.places
+        owing = frozenset(obj for obj in frozenset[int]().union(*places.values()) if self.debts.of(obj) is not None)
+        for place, held in places.items():
+            for obj in held & owing:
                 debt = self.debts.of(obj) if obj != place.owner else None
                 for made in self.debts.makers(obj) if debt is not None else ():
                     own = self.debts.holdings.is_made_by(place.owner, made.function)
