@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from leaklint.finding import Confidence, Growth, Leak, Step
+from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph, rings
 from leaklint.locks import locks_of
 from leaklint.locks.order import Nesting, Order
@@ -35,7 +35,7 @@ def _leak(graph: Graph, ring: list[Nesting]) -> Leak:
     first = min(range(len(ring)), key=lambda n: _place(graph, ring[n]))
     ring = ring[first:] + ring[:first]
     one, other = ring[0], ring[1]
-    growth = Growth.ONCE if graph.runs_once(one.function) else Growth.PER_CALL
+    often = graph.recurrences.of(one.function)
     names = [graph.program.describe(min(nesting.held.locks)) for nesting in ring]
     trace = [step for n, nesting in enumerate(ring) for step in _steps(nesting, names[n], names[(n + 1) % len(ring)])]
     qualname = graph.qualname(one.function)
@@ -43,9 +43,9 @@ def _leak(graph: Graph, ring: list[Nesting]) -> Leak:
         graph.program.path(one.function.module), one.taken.way[0].at, qualname,
         {
             "object": names[0], "other": names[1], "function": qualname or "the module",
-            "elsewhere": graph.qualname(other.function) or "the module", "growth": grows(graph, growth, "waiting caller", one.function),
+            "elsewhere": graph.qualname(other.function) or "the module", "growth": grows(graph, often, "waiting caller", one.function),
         },
-        Confidence.LIKELY, growth, tuple(trace), variant="default" if len(ring) == 2 else "ring",
+        Confidence.LIKELY, often.growth, tuple(trace), variant="default" if len(ring) == 2 else "ring",
     )  # fmt: skip
 
 
