@@ -11,7 +11,7 @@ from leaklint.finding import Growth
 from leaklint.graph import Graph
 from leaklint.link.flow.state import LibraryCall
 from leaklint.link.units import Unit
-from leaklint.link.values import FunctionId
+from leaklint.link.values import FunctionId, Resource
 from leaklint.locks.calls import Call
 from leaklint.locks.events import Event, Take
 from leaklint.locks.flow import State
@@ -56,9 +56,23 @@ class Order:
             for _, event, state in self.locks.steps(function):
                 for hold in state.holds:
                     if len(hold.locks) == 1:
-                        for lock in self._taken(event) - hold.locks:
+                        for lock in self._others(hold, event):
                             found.setdefault((min(hold.locks), lock), []).append((function, event, state, hold))
         return found
+
+    def _others(self, hold: Hold, event: Event) -> Iterator[int]:
+        """The locks that an event may take besides one that is held: not the same lock of another object, for which object it is of
+        nobody knows for sure after a call through several."""
+        made = {self._source(lock) for lock in hold.locks}
+        return (lock for lock in sorted(self._taken(event)) if self._source(lock) not in made)
+
+    def _source(self, lock: int) -> tuple[int, int] | int:
+        """Where in the code a lock is made."""
+        match self.graph.program.value(lock):
+            case Resource(site=site):
+                return site.module, site.number
+            case _:
+                return lock
 
     def _taken(self, event: Event) -> frozenset[int]:
         match event:
