@@ -34,7 +34,7 @@ class How(Enum):
 class Call:
     """A function of the program that runs at a node. `given`: parameter → what the caller calls the argument, where it has a name;
     `values`: parameter → the constant given for it, or the functions (by their source) that it gets. `through`: the parameter of the caller
-    that is called. `at`: the place to show."""
+    that is called. `is_guess`: one of several functions that have been kept somewhere. `at`: the place to show."""
 
     callee: FunctionId
     how: How
@@ -42,6 +42,7 @@ class Call:
     given: dict[str, Term]
     values: Values
     through: str | None = None
+    is_guess: bool = False
 
 
 _HERE = frozenset({Does.RUN, Does.BOUND, Does.SHIELD, Does.ENTER, Does.OBSERVE, Does.COPY})
@@ -119,10 +120,24 @@ class Calls:
             if callee.source in program.blocks_written_as_generators:
                 continue
             given, values = self._arguments(function, call, callee)
-            yield Call(callee, How.CALLED, call.at, given, values, self._parameter(function, call.function))
+            through = self._parameter(function, call.function)
+            guessed = through is None and self._is_guess(function, call, callee)
+            yield Call(callee, How.CALLED, call.at, given, values, through, guessed)
         for action in program.at(site):
             if action.call.record.by is None and not action.bounded:
                 yield from self._by_library(function, call, action)
+
+    def _is_guess(self, function: FunctionId, call: ir.Call, callee: FunctionId) -> bool:
+        """Whether a call goes to one of several functions that have been kept somewhere, under no name of theirs."""
+        program = self.graph.program
+        match call.function:
+            case ir.Attribute(name=name) | ir.Name(id=name) if name == program.node(callee).name:
+                return False
+            case _:
+                functions = {
+                    c.source for c in program.state.callees.get(function.site(call.site), ()) if program.node(c).name != "__init__"
+                }
+                return len(functions) > 1
 
     def _parameter(self, function: FunctionId, called: ir.Expr) -> str | None:
         """The parameter that is called, where it is always what the caller has given."""

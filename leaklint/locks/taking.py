@@ -60,7 +60,7 @@ class Taking:
         match event:
             case Take(hold=hold) if lock in hold.locks:
                 yield self._direct(function, event, state)
-            case Call(callee=callee) if lock in self._reach.get(callee, ()):
+            case Call(callee=callee) if lock in self._reach.get(callee, ()) and (lock == held or not event.is_guess):
                 for one in self._below(lock, held).get(callee, {}).values():
                     yield from self._through(function, event, state, one)
             case _:
@@ -83,7 +83,7 @@ class Taking:
                 known[key] = one
                 if len(one.way) < _FARTHEST:
                     for caller in sorted(self._callers(function) & found.keys()):
-                        todo.extend((caller, further) for further in self._upwards(caller, function, one))
+                        todo.extend((caller, further) for further in self._upwards(caller, function, one, may_guess=lock == held))
         return found
 
     def _callers(self, function: FunctionId) -> frozenset[FunctionId]:
@@ -114,10 +114,10 @@ class Taking:
     def _direct(self, function: FunctionId, take: Take, state: State) -> Acquisition:
         return Acquisition(take.hold, take.blocks, function, (take.hold.taken,), state.lent, state.facts)
 
-    def _upwards(self, caller: FunctionId, function: FunctionId, one: Acquisition) -> Iterator[Acquisition]:
+    def _upwards(self, caller: FunctionId, function: FunctionId, one: Acquisition, *, may_guess: bool) -> Iterator[Acquisition]:
         """How a caller of a function takes a lock that the function takes in one way."""
         for node, call, state in self.held.calls_to(caller, function):
-            for further in self._through(caller, call, state, one):
+            for further in self._through(caller, call, state, one) if may_guess or not call.is_guess else ():
                 yield self._timed(caller, node, state, further)
 
     def _timed(self, function: FunctionId, node: Node, state: State, one: Acquisition) -> Acquisition:
@@ -132,6 +132,10 @@ class Taking:
         if is_half and one.is_late is not (call.how is How.LEFT):
             return ()
         if any(_contradicts(call, name, wanted) for name, wanted in one.when):
+            return ()
+        if any(
+            isinstance(wanted, tuple) and name not in call.values and not _is_parameter(function, call, name) for name, wanted in one.when
+        ):
             return ()
         visible = self.held.visible(function)
         when = state.facts | {(call.given[name].name, wanted) for name, wanted in one.when if _is_parameter(function, call, name)}
