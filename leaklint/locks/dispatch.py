@@ -3,10 +3,12 @@ calls the methods of that class and not those of its sisters."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Literal
 
 from leaklint import ir
+from leaklint.exits.inline import Inline
 from leaklint.graph import Graph
 from leaklint.link.syntax import subexpressions
 from leaklint.link.values import ClassId, FunctionId, Instance
@@ -30,6 +32,14 @@ class Dispatch:
             return frozenset({own.cls})
         bound = frozenset(v.cls for o in objects if isinstance(v := program.value(o), Instance) and self._is_method_of(function, v.cls))
         return bound or self._users.get(function.source)
+
+    def callees(self, inline: Inline, function: FunctionId, selves: Selves, node: Node) -> Iterator[tuple[FunctionId, Selves]]:
+        """The functions that may run at a node of a function on an object of these classes, each with the classes of its own object."""
+        for number, callees in inline.by_site(function, node):
+            for callee in sorted(callees):
+                classes = self.onward(function, selves, node, number, callee)
+                if classes is None or classes:
+                    yield callee, classes
 
     def onward(self, function: FunctionId, selves: Selves, node: Node, number: int, callee: FunctionId) -> Selves:
         """The classes for a callee that runs at a site of the function; empty when the call cannot come to it on these."""

@@ -39,9 +39,11 @@ class Approach:
 class Needs:
     """Answers for one lock. `takes` says whether a node itself waits for it; `takers` are the functions with such nodes."""
 
-    def __init__(self, graph: Graph, inline: Inline, takes: Callable[[FunctionId, Node], bool], takers: Iterable[FunctionId]) -> None:
+    def __init__(
+        self, graph: Graph, inline: Inline, dispatch: Dispatch, takes: Callable[[FunctionId, Node], bool], takers: Iterable[FunctionId]
+    ) -> None:
         self.graph = graph
-        self.dispatch = Dispatch(graph)
+        self.dispatch = dispatch
         self.inline = inline
         self.takes = takes
         self.takers = frozenset(takers)
@@ -165,11 +167,7 @@ class Needs:
 
     def _callees(self, function: FunctionId, selves: Selves, node: Node) -> Iterator[tuple[FunctionId, Selves]]:
         """What may wait for the lock and runs at a node, each with the classes of its object."""
-        for number, callees in self._called(function, node):
-            for callee in sorted(callees & self._concerned):
-                classes = self.dispatch.onward(function, selves, node, number, callee)
-                if classes is None or classes:
-                    yield callee, classes
+        return (one for one in self.dispatch.callees(self.inline, function, selves, node) if one[0] in self._concerned)
 
     def _aims(self, places: Iterable[Spot]) -> tuple[dict[tuple[FunctionId, int], Spot], frozenset[FunctionId]]:
         """The places by function and node, and the functions that lead to them."""

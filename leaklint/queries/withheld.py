@@ -17,7 +17,8 @@ from leaklint.link.syntax import subexpressions
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 from leaklint.locks import Hold, Locks, Take
-from leaklint.locks.needs import Needs, Spot
+from leaklint.locks.dispatch import Dispatch, Selves
+from leaklint.locks.needs import Needs, Spot, callers_of
 from leaklint.locks.wakers import Wakening, Wakers
 from leaklint.paths import Node
 from leaklint.queries.query import NoOptions
@@ -61,6 +62,7 @@ class _Search:
         self.graph = graph
         self.locks = Locks(graph)
         self.inline = Inline(graph)
+        self.dispatch = Dispatch(graph)
         self.wakening = Wakening(graph)
         self._needs: dict[int, Needs] = {}
 
@@ -72,7 +74,7 @@ class _Search:
                 continue
             for one in held:
                 need = self._need(one.lock, wait, part)
-                if need is not None:
+                if need is not None and self._comes_there_with(one.lock, wait.function):
                     return self._leak(wait, one, part, need)
         return None
 
@@ -87,10 +89,35 @@ class _Search:
             if len(hold.locks) == 1 and lock not in given_back and (hold.term is not None or self.locks.identity.is_single(lock)):
                 yield _Held(lock, way)
 
+    def _comes_there_with(self, lock: int, function: FunctionId) -> bool:
+        """Whether calls that go to the methods of one object lead to the function from where the lock is held."""
+        graph, dispatch = self.graph, self.dispatch
+        if any(lock in hold.locks for node in graph.paths(function).nodes for hold in self.locks.held(function, node)):
+            return True
+        leading = callers_of(graph, {function})
+        todo = [
+            (one, dispatch.at_start(one), node)
+            for one in sorted(leading & self.locks.holders)
+            for node in graph.paths(one).nodes
+            if any(lock in hold.locks for hold in self.locks.held(one, node))
+        ]
+        seen: set[tuple[FunctionId, Selves]] = set()
+        while todo:
+            one, selves, node = todo.pop()
+            for following in dispatch.callees(self.inline, one, selves, node):
+                if following[0] == function:
+                    return True
+                if following[0] in leading and following not in seen:
+                    seen.add(following)
+                    todo += [(*following, inner) for inner in graph.paths(following[0]).nodes]
+        return False
+
     def needs(self, lock: int) -> Needs:
         found = self._needs.get(lock)
         if found is None:
-            found = self._needs[lock] = Needs(self.graph, self.inline, self._takes(lock), self._takers.get(lock, frozenset()))
+            found = self._needs[lock] = Needs(
+                self.graph, self.inline, self.dispatch, self._takes(lock), self._takers.get(lock, frozenset())
+            )
         return found
 
     def _takes(self, lock: int) -> Callable[[FunctionId, Node], bool]:
@@ -153,6 +180,8 @@ class _Search:
         ):
             return None
         if not _may_be_others(graph, wait.function, set(unit.entries)) or _is_told_by(graph, wait, unit):
+            return None
+        if any(_answers_every_name(graph, entry) for entry in unit.entries):
             return None
         for entry in unit.entries:
             route = needs.route(entry, needs.dispatch.at_start(entry, unit.handle))
@@ -269,6 +298,11 @@ def _may_be_others(graph: Graph, waiting: FunctionId, wakers: set[FunctionId]) -
     own = graph.program.roots(waiting)
     others = {r for f in wakers for r in graph.program.roots(f)}
     return bool(others) and not (own == others and len(own) == 1 and _is_one(graph, next(iter(own))))
+
+
+def _answers_every_name(graph: Graph, function: FunctionId) -> bool:
+    """Whether the function is what a `__getattr__` gives for a name: nobody knows then what was meant."""
+    return ".__getattr__." in f".{graph.qualname(function)}."
 
 
 def _is_told_by(graph: Graph, wait: Action, unit: Unit) -> bool:
