@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from leaklint.link.values import FunctionId
-from leaklint.locks.calls import Call
+from leaklint.locks.calls import Call, How
 from leaklint.locks.flow import State
 from leaklint.locks.held import Held
 from leaklint.locks.holds import Context, Hold
@@ -94,8 +94,17 @@ class Entering:
         """The context in which a call of a function that is in a context itself enters its callee."""
         seen = self.held.visible(call.callee)
         outer = {h for h in context.holds if not any(h.locks & lent.locks for lent in state.lent)}
-        holds = frozenset(h.named(entering(h.term, seen, call.callee.source, call.given)) for h in (*state.holds, *outer))
+        own = self._taken_by_block(function, call)
+        around = (h for h in (*state.holds, *outer) if not h.locks & own)
+        holds = frozenset(h.named(entering(h.term, seen, call.callee.source, call.given)) for h in around)
         if not holds:
             return FREE
         taken = sorted((h.taken for h in state.holds), key=lambda s: (s.path, s.at.line, s.at.column))
         return Context(holds, (*context.way, *taken, self.held.step(function, call)))
+
+    def _taken_by_block(self, function: FunctionId, call: Call) -> frozenset[int]:
+        """The locks that the generator behind a `with` has taken itself by the time that its block is left: what it holds there, and gives
+        back, stands in its own code."""
+        if call.how is not How.LEFT or not self.held.graph.program.node(call.callee).is_generator:
+            return frozenset()
+        return frozenset(lock for hold in self.held.changes(function, call).gives for lock in hold.locks)

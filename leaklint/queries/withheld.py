@@ -16,7 +16,7 @@ from leaklint.link.capacity import UNKNOWN
 from leaklint.link.syntax import subexpressions
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
-from leaklint.locks import Hold, Locks, Take
+from leaklint.locks import Hold, Take, locks_of
 from leaklint.locks.dispatch import Dispatch, Selves
 from leaklint.locks.needs import Needs, Spot, callers_of
 from leaklint.locks.wakers import Wakening, Wakers
@@ -60,7 +60,7 @@ class _Held:
 class _Search:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.locks = Locks(graph)
+        self.locks = locks_of(graph)
         self.inline = Inline(graph)
         self.dispatch = Dispatch(graph)
         self.wakening = Wakening(graph)
@@ -80,13 +80,17 @@ class _Search:
 
     def _held(self, wait: Action, node: Node) -> Iterator[_Held]:
         """The locks that are held where an operation waits, by its function or by callers; not the one that it gives back itself."""
-        given_back = self.locks.identity.locks(wait.subjects)
-        holds = self.locks.held(wait.function, node)
-        ways: list[tuple[Hold, tuple[Step, ...]]] = [(hold, (hold.taken,)) for hold in holds]
+        here = (a for a in self.graph.program.at(wait.site) if a.does is wait.does)
+        given_back = self.locks.identity.locks(o for a in here for o in a.subjects)
+        ways: list[tuple[Hold, tuple[Step, ...]]] = [(hold, (hold.taken,)) for hold in self.locks.held(wait.function, node)]
         ways += [(hold, context.way) for context in self.locks.entered_with(wait.function) for hold in context.holds]
+        taken: dict[tuple[str, ir.Span], set[int]] = {}
+        for hold, _ in ways:
+            taken.setdefault((hold.taken.path, hold.taken.at), set()).update(hold.locks)
         for hold, way in sorted(ways, key=lambda w: (len(w[1]), w[0].taken.path, w[0].taken.at.line)):
+            is_certain = len(taken[hold.taken.path, hold.taken.at]) == 1  # one place that takes several takes one of them
             lock = min(hold.locks)
-            if len(hold.locks) == 1 and lock not in given_back and (hold.term is not None or self.locks.identity.is_single(lock)):
+            if is_certain and lock not in given_back and (hold.term is not None or self.locks.identity.is_single(lock)):
                 yield _Held(lock, way)
 
     def _comes_there_with(self, lock: int, function: FunctionId) -> bool:
