@@ -90,6 +90,15 @@ class Tables:
         self.program = program
         self.names = program.state.names
         self.all: tuple[Table, ...] = tuple(self._tables())
+        names = frozenset(table.name for table in self.all)
+        imported = (
+            one
+            for module in program.modules
+            for stmt in walk(module.summary.functions[0].body)
+            if isinstance(stmt, ir.Import)
+            for one in stmt.names
+        )
+        self.words = names | {one.local for one in imported if one.name in names}
         self._by_attribute: dict[str, list[Table]] = {}
         self._by_variable: dict[tuple[int, str], Table] = {}
         for table in self.all:

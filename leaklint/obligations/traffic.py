@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 from leaklint import ir
 from leaklint.link.program import Program
-from leaklint.link.syntax import bound_names, expressions, parts, scope_names, walk
+from leaklint.link.syntax import bound_names, expressions, parts, scope_names, subexpressions, walk
 from leaklint.link.values import FunctionId
 from leaklint.obligations.tables import MAKERS, Act, Table, Tables, Use
 
@@ -41,17 +42,12 @@ class _Reading:
         self.program = tables.program
         self.function = function
         self.node = tables.names.function(function)
-        summary = tables.program.modules[function.module].summary
-        declared = set(scope_names(self.node.body, "global", "nonlocal"))
-        self.bound = {p.name for p in self.node.parameters}
-        if function.index:
-            self.bound |= set(bound_names(self.node.body, summary)) - declared
         self.local: dict[str, list[tuple[Table, bool]]] = {
             name: [(table, False) for table in found] for name, found in tables.parameters(function).items()
         }
         if self.node.parent:
             outer = local_names.get((function.module, self.node.parent), {})
-            self.local = {name: found for name, found in outer.items() if name not in self.bound} | self.local
+            self.local = {name: found for name, found in outer.items() if name not in self.bound} | self.local if outer else self.local
         for parameter in self.node.parameters:
             if parameter.default is not None and (found := tables.named(function, parameter.default)):
                 self.local[parameter.name] = [(table, False) for table, _ in found]
@@ -60,11 +56,32 @@ class _Reading:
         found: list[tuple[Table, Use]] = []
         for stmt in walk(self.node.body):
             for expression in expressions(stmt):
-                for chain in _chains(expression):
+                for chain in _chains(expression) if self._names_one(expression) else ():
                     for table, sure, deep in self._meant(chain[-1]):
                         found += ((table, use) for use in self._uses(table, sure, deep, stmt, chain))
         self.local_names[self.function.source] = self.local
         yield from found
+
+    @cached_property
+    def bound(self) -> set[str]:
+        """The names that the function binds itself."""
+        found = {p.name for p in self.node.parameters}
+        if self.function.index:
+            summary = self.program.modules[self.function.module].summary
+            found |= set(bound_names(self.node.body, summary)) - set(scope_names(self.node.body, "global", "nonlocal"))
+        return found
+
+    def _names_one(self, expression: ir.Expr) -> bool:
+        """Whether a word in an expression is the name of some table: most hold none."""
+        for part in subexpressions(expression):
+            match part:
+                case ir.Name(id=word) if word in self.local or word in self.tables.words:
+                    return True
+                case ir.Attribute(name=word) if word in self.tables.words:
+                    return True
+                case _:
+                    pass
+        return False
 
     def _meant(self, expression: ir.Expr) -> list[tuple[Table, bool, bool]]:
         """The tables that a name or attribute may stand for: whether that is known, whether it stands for something inside the table."""

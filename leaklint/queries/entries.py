@@ -199,7 +199,7 @@ class _Entries:
         paths = self.graph.paths(function)
         start = next((node for node in paths.nodes if node.stmt is entry.stmt and node.kind == "stmt"), None)
         others = any(use.function.source != function.source for use in self.takes)
-        if start is None or (entry.is_deep and others) or self._runs_once(function):
+        if start is None or (entry.is_deep and others) or self._is_main_line(function):
             return None
         calm = not self._is_left_to_others(entry, start) and any(self._returns(node) for node in self._pairs(entry, start, EXCEPTIONAL))
         if not self._pairs(entry, start, frozenset()):
@@ -261,8 +261,13 @@ class _Entries:
         types = (t for t in self.program.models.types.values() if t.kind in (Kind.FUTURE, Kind.TASK))
         return frozenset(name for t in types for name, one in t.methods.items() if one.does is Does.CANCEL)
 
-    def _runs_once(self, function: FunctionId) -> bool:
-        return any(self.graph.runs_once(v) or self.graph.ends_with_main(v) for v in self.program.versions(function))
+    def _is_main_line(self, function: FunctionId) -> bool:
+        """Whether only the main line of the program runs it: what leaves it early ends the program."""
+        program = self.program
+        versions = self.program.versions(function)
+        roots = {root for v in versions for root in program.roots(v)}
+        mains = all((root.index == 0 or self.graph.is_main(root)) and root not in program.openness.callable for root in roots)
+        return bool(roots) and mains and not any(root in program.entered_by for root in roots if not self.graph.is_main(root))
 
     def _is_left_to_others(self, entry: Entry, start: Node) -> bool:
         """Whether the function may return as it should, and leave the entry to somebody else."""

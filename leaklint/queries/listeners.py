@@ -11,9 +11,8 @@ from leaklint.catalog.grammar import Does, UnitKind
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.flow.state import CallRecord
-from leaklint.link.program import Program
 from leaklint.link.syntax import expressions, subexpressions, walk
-from leaklint.link.values import ClassId, ClassValue, FunctionId
+from leaklint.link.values import ClassId, FunctionId
 from leaklint.obligations.tables import MAKERS, Act, Table, Use
 from leaklint.queries.wording import grows
 
@@ -281,12 +280,18 @@ def _is_taken_back(graph: Graph, one: Registration, removers: frozenset[tuple[in
 
 
 def _hooks(graph: Graph) -> Iterator[Leak]:
-    """What a library keeps for the rest of the process: there is no way to take it back, or nobody does."""
+    """What a library keeps for the rest of the process, with no way to take it back."""
     program = graph.program
     told: set[tuple[int, int]] = set()
     for action in program.actions:
         operation, record = action.call.operation, action.call.record
-        if action.does is not Does.REGISTER or operation.kind is not UnitKind.HANDLER or not operation.keeps or record.by is not None:
+        if (
+            action.does is not Does.REGISTER
+            or operation.kind is not UnitKind.HANDLER
+            or not operation.keeps
+            or operation.undone
+            or record.by is not None
+        ):
             continue
         cls = program.class_of(record.function)
         key = (record.function.module, record.site.number)
@@ -299,33 +304,8 @@ def _hooks(graph: Graph) -> Iterator[Leak]:
         one = Registration(record.function, record.at, record.node, cls, callback, action.name)
         if _is_guarded(graph, one):
             continue
-        if operation.undone is not None and (_is_undone(graph, action.name, operation.undone, cls) or not _is_made_often(graph, cls)):
-            continue
         told.add(key)
         yield _leak(graph, one, "hook")
-
-
-def _is_made_often(graph: Graph, cls: ClassId) -> bool:
-    """Whether the program itself makes more than one object of the class, and not only when there is none yet."""
-    program = graph.program
-    for record in program.state.calls:
-        if record.by is None and any(value.cls == cls for value in _classes(program, record)) and not graph.runs_once(record.function):
-            place = program.place(record.function, record.site.number)
-            if place is not None and not any(isinstance(around.stmt, ir.Branch) for around in place.around):
-                return True
-    return False
-
-
-def _classes(program: Program, record: CallRecord) -> list[ClassValue]:
-    return [value for o in program.holds(record.callee) if isinstance(value := program.value(o), ClassValue)]
-
-
-def _is_undone(graph: Graph, name: str, undone: str, cls: ClassId) -> bool:
-    """Whether a method of the class, or of one above or below it, takes something back."""
-    counterpart = f"{name.rpartition('.')[0]}.{undone}"
-    program = graph.program
-    family = {*program.state.names.lineage(cls)[0], *program.state.names.below(cls)}
-    return any(a.name == counterpart and program.class_of(a.function) in family for a in program.actions)
 
 
 def _leak(graph: Graph, one: Registration, variant: str) -> Leak:
