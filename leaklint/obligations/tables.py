@@ -46,10 +46,11 @@ class Use:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A container in an attribute (`home`: the topmost class that makes it) or in a variable of a module (`home`: its number). `is_own`:
+    """A container in an attribute (`home`: the topmost class that makes it) or in a variable of a module (`home`: its number), or what
+    a library keeps (None). `is_own`:
     nothing else was ever bound to that name."""
 
-    home: ClassId | int
+    home: ClassId | int | None
     name: str
     label: str
     is_own: bool
