@@ -10,36 +10,16 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
-from leaklint.link.program import Program
 from leaklint.link.syntax import bound_by, subexpressions, walk
-from leaklint.link.values import FunctionId, Site
-from leaklint.obligations.tables import MAKERS, Act, Table, Use, is_teardown
+from leaklint.link.values import FunctionId
+from leaklint.obligations.entries import Entries, Entry, same
+from leaklint.obligations.tables import Act, Table, is_teardown
 from leaklint.paths import EXCEPTIONAL, Choices, Edge, Exit, Facts, Node
 from leaklint.queries.wording import grows
 
-_FARTHEST = 4
-"""Calls between a function and a place that takes something out, from which it counts as having nothing to do with it."""
 _MOST = 20_000
 """Steps of a search after which a function counts as too tangled to judge."""
-_WAITED_FOR = frozenset({Kind.FUTURE, Kind.EVENT, Kind.CONDITION, Kind.CHANNEL, Kind.RECEIVER})
 _WAITS = frozenset({Does.WAIT, Does.BOUND, Does.JOIN, Does.RECEIVE})
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry:
-    """Something that a function puts into a table, itself or by a call of another. `names`: what it is known by in the function: the key,
-    the thing itself; `objects`: what is put in, as far as it is known; `when_done`: it is taken out when what was put in is done;
-    `is_deep`: it is in a container inside the table; `owner`: of a call, the object whose method puts it in."""
-
-    table: Table
-    function: FunctionId
-    stmt: ir.Stmt
-    at: ir.Span
-    names: tuple[ir.Expr, ...]
-    objects: frozenset[int]
-    when_done: bool
-    is_deep: bool = False
-    owner: ir.Expr | None = None
 
 
 def forgotten(graph: Graph, tables: tuple[Table, ...]) -> Iterator[Leak]:
@@ -47,8 +27,8 @@ def forgotten(graph: Graph, tables: tuple[Table, ...]) -> Iterator[Leak]:
     for table in tables:
         if not table.of(Act.PUT) or not table.of(Act.TAKE, Act.DRAIN) or table.home_is_module:
             continue
-        found, told = _Entries(graph, table), set[tuple[int, int]]()
-        for entry in found.all():
+        found, told = _Judge(graph, table), set[tuple[int, int]]()
+        for entry in found.entries.all():
             leak = found.judge(entry) if entry.function.source not in told else None
             if leak is not None:
                 told.add(entry.function.source)
@@ -74,131 +54,19 @@ class _Trail:
     waited: bool
 
 
-class _Entries:
-    """The entries of one table."""
+class _Judge:
+    """Whether the entries of one table are taken out again."""
 
     def __init__(self, graph: Graph, table: Table) -> None:
         self.graph = graph
         self.program = graph.program
-        self.table = table
-        self.takes = [use for use in table.of(Act.TAKE, Act.DRAIN) if self.program.node(use.function).name not in MAKERS]
-        self._stmts = {(use.function.source, id(use.stmt)) for use in self.takes}
-        self.removing = self._upwards({use.function.source for use in self.takes if not use.is_handed})
-        self.removers = {use.function.source for use in self.takes}
-        self._names = {self._node(source).name for source in self.removers} - {"<lambda>"}
-
-    def _node(self, source: tuple[int, int]) -> ir.Function:
-        return self.program.modules[source[0]].summary.functions[source[1]]
-
-    def _upwards(self, sources: set[tuple[int, int]]) -> set[tuple[int, int]]:
-        found, near = set(sources), set(sources)
-        for _ in range(_FARTHEST):
-            near = {c for one in near for c in self._callers(one)} - found
-            found |= near
-        return found
-
-    def _callers(self, source: tuple[int, int]) -> set[tuple[int, int]]:
-        return {c.source for f in self.program.versions(FunctionId(*source)) for c in self.program.callers.get(f, ())}
-
-    # --- what is put in
-
-    def all(self) -> Iterator[Entry]:
-        for use in self.table.of(Act.PUT):
-            node = self.program.node(use.function)
-            if use.is_handed or not use.is_sure or use.function.index == 0 or node.name in MAKERS:
-                continue
-            if _is_first_use(self.program, use):
-                continue
-            names = tuple(one for one in (use.entry, use.value) if one is not None and not isinstance(one, ir.Constant))
-            objects = self._objects(use)
-            at = use.at or node.at
-            yield Entry(self.table, use.function, use.stmt, at, names, objects, self._when_done(use.function, objects), use.is_deep)
-            if use.function.source not in self.removing:
-                yield from self._by_call(use, objects)
-
-    def _by_call(self, use: Use, objects: frozenset[int]) -> Iterator[Entry]:
-        """The calls of a function that puts something in and leaves it to others to take it out."""
-        when_done = self._when_done(use.function, objects)
-        for record in (r for version in self.program.versions(use.function) for r in self.program.calls_of(version)):
-            caller = record.function
-            place = self.program.place(caller, record.site.number)
-            if place is None or record.node is None or self.program.node(caller).name in MAKERS or caller.index == 0:
-                continue
-            given = [a.value for a in record.node.arguments if not isinstance(a.value, ir.Constant)]
-            bound = list(place.stmt.targets) if isinstance(place.stmt, ir.Bind) else []
-            names = tuple(n for one in (*given, *bound) for n in ((one.items) if isinstance(one, ir.Display) else (one,)))
-            owner = record.node.function.base if isinstance(record.node.function, ir.Attribute) else None
-            yield Entry(self.table, self._written(caller), place.stmt, record.at, names, objects, when_done, use.is_deep, owner)
-
-    def _written(self, function: FunctionId) -> FunctionId:
-        return FunctionId(*function.source)
-
-    def _objects(self, use: Use) -> frozenset[int]:
-        """The objects put in that somebody may wait for."""
-        if use.value is None:
-            return frozenset()
-        names = [one for one in subexpressions(use.value) if isinstance(one, ir.Name | ir.Attribute)]
-        found = {o for version in self.program.versions(use.function) for name in names for o in self.program.denoted(version, name)}
-        return frozenset(o for o in found if self.program.kind(o) in _WAITED_FOR)
-
-    def _when_done(self, function: FunctionId, objects: frozenset[int]) -> bool:
-        """Whether a callback of what is put in takes it out again."""
-        for version in self.program.versions(function):
-            for action in self.program.actions_in(version):
-                if action.does is Does.REGISTER and action.subjects & objects:
-                    if any(entry.source in self.removers for entry in self.program.entries(action.call)):
-                        return True
-                    node = action.call.record.node
-                    if node is not None and any(self._is_handed(function, a.value) for a in node.arguments):
-                        return True
-        return False
-
-    def _is_handed(self, function: FunctionId, given: ir.Expr) -> bool:
-        return any(use.is_handed and use.function == function and _within(given, use) for use in self.takes)
-
-    # --- what is taken out
-
-    def gives(self, function: FunctionId, node: Node, entry: Entry | None = None) -> bool:
-        """Whether something may be taken out at a node, in calls included; what is handed over to do so later counts, unless it only runs
-        when the entry is done."""
-        if node.kind in ("except", "join", "end") or node.stmt is None:
-            return False
-        if (function.source, id(node.stmt)) in self._stmts and node.kind != "exit" and not (entry is not None and entry.stmt is node.stmt):
-            return True
-        for site in self._sites(function, node):
-            callees = {c for c in self.program.state.callees.get(site, set()) if node.kind != "exit" or self._is_exit(c)}
-            if any(callee.source in self.removing for callee in callees):
-                return True
-            for action in self.program.at(site):
-                runs = {one.source for one in self.program.entries(action.call)}
-                if runs & self.removing and not self._waits_for_done(action.does, entry):
-                    return True
-        words, lambdas = node.handed()
-        if entry is not None and entry.when_done and entry.stmt is not node.stmt and self._registers(function, node):
-            return False
-        return bool(words & self._names) or any((function.module, index) in self.removing for index in lambdas)
-
-    def _registers(self, function: FunctionId, node: Node) -> bool:
-        return any(a.does is Does.REGISTER for site in self._sites(function, node) for a in self.program.at(site))
-
-    def _waits_for_done(self, does: Does, entry: Entry | None) -> bool:
-        return does is Does.REGISTER and entry is not None and entry.when_done
-
-    def _is_exit(self, function: FunctionId) -> bool:
-        return self.program.node(function).name.endswith("exit__")
-
-    def _sites(self, function: FunctionId, node: Node) -> Iterator[Site]:
-        for version in self.program.versions(function) or [function]:
-            for number in node.sites():
-                yield version.site(number)
-
-    # --- judging
+        self.entries = Entries(graph, table)
 
     def judge(self, entry: Entry) -> Leak | None:
         function = entry.function
         paths = self.graph.paths(function)
         start = next((node for node in paths.nodes if node.stmt is entry.stmt and node.kind == "stmt"), None)
-        others = any(use.function.source != function.source for use in self.takes)
+        others = any(use.function.source != function.source for use in self.entries.takes)
         if start is None or (entry.is_deep and others) or self._is_main_line(function):
             return None
         calm = not self._is_left_to_others(entry, start) and any(self._returns(node) for node in self._pairs(entry, start, EXCEPTIONAL))
@@ -217,10 +85,12 @@ class _Entries:
         """The function waits for what it has put in, but not for ever; and when it gives up nobody takes the entry out: those who do look
         for it by its key, when the answer comes, or it goes when it is done."""
         function = entry.function
-        if not entry.objects or any(use.act is Act.DRAIN and not is_teardown(self.program.node(use.function)) for use in self.takes):
+        if not entry.objects or any(
+            use.act is Act.DRAIN and not is_teardown(self.program.node(use.function)) for use in self.entries.takes
+        ):
             return None
         for node in self._until(entry, start, [target for edge, target in start.successors if edge not in EXCEPTIONAL]):
-            for site in self._sites(function, node):
+            for site in self.entries.sites(function, node):
                 for action in self.program.at(site):
                     if action.does not in _WAITS or not action.bounded or not action.subjects & entry.objects:
                         continue
@@ -244,12 +114,12 @@ class _Entries:
                 continue
             seen.add(id(node))
             yield node
-            if not self.gives(entry.function, node, entry) and not self._ends(entry, node):
+            if not self.entries.gives(entry.function, node, entry) and not self._ends(entry, node):
                 todo += [target for _, target in node.successors]
 
     def _ends(self, entry: Entry, node: Node) -> bool:
         """Whether what was put in is told to end here: by what is known of the objects, or by the name of the method."""
-        here = (a for site in self._sites(entry.function, node) for a in self.program.at(site))
+        here = (a for site in self.entries.sites(entry.function, node) for a in self.program.at(site))
         if any(a.does in (Does.CANCEL, Does.SIGNAL) and a.subjects & entry.objects for a in here):
             return True
         calls = (one for part in node.parts for one in subexpressions(part) if isinstance(one, ir.Call))
@@ -277,7 +147,7 @@ class _Entries:
             node = todo.pop()
             if node.exit_kind is Exit.RETURN:
                 return True
-            if id(node) not in seen and not self.gives(entry.function, node, entry):
+            if id(node) not in seen and not self.entries.gives(entry.function, node, entry):
                 seen.add(id(node))
                 todo += [target for edge, target in node.successors if edge not in EXCEPTIONAL]
         return False
@@ -309,7 +179,7 @@ class _Entries:
         for one in walk(self.program.node(entry.function).body):
             if isinstance(one, ir.Try) and any(stmt is node.stmt for stmt in walk(one.body)):
                 blocks = [handler.body for handler in one.handlers]
-                if any((entry.function.source, id(stmt)) in self._stmts for block in blocks for stmt in walk(block)):
+                if any((entry.function.source, id(stmt)) in self.entries.stmts for block in blocks for stmt in walk(block)):
                     return True
         return False
 
@@ -317,11 +187,11 @@ class _Entries:
         """Whether something is waited for at a node."""
         if any(edge is Edge.CANCEL for edge, _ in node.successors):
             return True
-        return any(a.waits is not None and not a.deferred for site in self._sites(function, node) for a in self.program.at(site))
+        return any(a.waits is not None and not a.deferred for site in self.entries.sites(function, node) for a in self.program.at(site))
 
     def _waits_for(self, entry: Entry, node: Node) -> bool:
         """Whether what is put in is waited for at a node: it raises what whoever answers says."""
-        here = (a for site in self._sites(entry.function, node) for a in self.program.at(site))
+        here = (a for site in self.entries.sites(entry.function, node) for a in self.program.at(site))
         return any(a.does in _WAITS and a.subjects & entry.objects for a in here)
 
     def _pairs(self, entry: Entry, start: Node, avoided: frozenset[Edge]) -> list[Node]:
@@ -350,8 +220,8 @@ class _Entries:
         """Whether a node takes out this very entry, itself or by a function that is given its name."""
         if node.kind not in ("stmt", "test", "enter") or node.stmt is entry.stmt:
             return False
-        here = [use for use in self.takes if use.function == entry.function and use.stmt is node.stmt and not use.is_handed]
-        if any(use.entry is not None and _same(use.entry, name) for use in here for name in entry.names):
+        here = [use for use in self.entries.takes if use.function == entry.function and use.stmt is node.stmt and not use.is_handed]
+        if any(use.entry is not None and same(use.entry, name) for use in here for name in entry.names):
             return True
         calls = (one for part in node.parts for one in subexpressions(part) if isinstance(one, ir.Call))
         return any(self._takes_argument(entry, call) for call in calls)
@@ -363,8 +233,8 @@ class _Entries:
                 parameters = [p.name for p in self.program.node(callee).parameters if p.name not in ("self", "cls")]
                 given = [*zip(parameters, (a.value for a in call.arguments if a.keyword is None), strict=False)]
                 given += [(a.keyword, a.value) for a in call.arguments if a.keyword is not None]
-                named = {name for name, value in given if any(_same(value, one) for one in entry.names)}
-                keys = [use.entry for use in self.takes if use.function.source == callee.source and use.act is Act.TAKE]
+                named = {name for name, value in given if any(same(value, one) for one in entry.names)}
+                keys = [use.entry for use in self.entries.takes if use.function.source == callee.source and use.act is Act.TAKE]
                 inside = (one for key in keys if key is not None for one in subexpressions(key))
                 if any(isinstance(one, ir.Name) and one.id in named for one in inside):
                     return True
@@ -380,7 +250,7 @@ class _Entries:
 
     def _takes_beside(self, caller: FunctionId, function: FunctionId, node: Node) -> bool:
         called = {c.source for number in node.sites() for c in self.program.state.callees.get(caller.site(number), ())}
-        return function.source not in called and self.gives(FunctionId(*caller.source), node)
+        return function.source not in called and self.entries.gives(FunctionId(*caller.source), node)
 
     def _ways(self, entry: Entry, start: Node) -> list[_Way]:
         """The ways out from the entry on which nothing is taken out."""
@@ -389,7 +259,9 @@ class _Entries:
         given = frozenset((name, True) for name in entry.names if isinstance(name, ir.Name | ir.Attribute))
         blocks = _cleaning(self.program.node(function))
         cleaning = frozenset(id(stmt) for block in blocks for stmt in block)
-        thought_of = frozenset(id(s) for block in blocks if any((function.source, id(s)) in self._stmts for s in block) for s in block)
+        thought_of = frozenset(
+            id(s) for block in blocks if any((function.source, id(s)) in self.entries.stmts for s in block) for s in block
+        )
         found: dict[tuple[Exit, int], _Way] = {}
         seen: set[tuple[int, Facts, int, bool]] = set()
         todo: list[tuple[Node, Facts, _Trail | None]] = [(self.graph.paths(function).entry, frozenset(), None)]
@@ -410,7 +282,7 @@ class _Entries:
                 edge, origin = (Edge.NEXT, trail.last) if node.exit_kind is Exit.RETURN else trail.raised
                 found.setdefault((node.exit_kind, id(origin)), _Way(node.exit_kind, edge, origin, trail.waited))
                 continue
-            if self.gives(function, node, entry) or id(node.stmt) in thought_of:
+            if self.entries.gives(function, node, entry) or id(node.stmt) in thought_of:
                 continue
             waited = trail.waited or self._waits(function, node)
             last = node if node.stmt is not None and node.kind != "exit" else trail.last
@@ -443,21 +315,6 @@ class _Entries:
         return Leak(graph.program.path(function.module), entry.at, qualname, facts, Confidence.LIKELY, often.growth, trace, variant)
 
 
-def _is_first_use(program: Program, use: Use) -> bool:
-    """Whether something is put in under a key because nothing is there yet (`if key not in table`): it is to stay."""
-    for stmt in walk(program.node(use.function).body):
-        if isinstance(stmt, ir.Branch) and any(inner is use.stmt for inner in walk(stmt.body)):
-            match stmt.test:
-                case ir.Comparison(operators=("not in",), left=key) if use.entry is not None and _same(key, use.entry):
-                    return True
-                case ir.Comparison(left=ir.Name() as name, operators=("is",)) | ir.Operation(operator="not", operands=(ir.Name() as name,)):
-                    if name == use.value:
-                        return True
-                case _:
-                    pass
-    return False
-
-
 def _calmly_after(start: Node) -> Iterator[Node]:
     """The nodes that come after one when nothing is raised."""
     seen: set[int] = set()
@@ -479,16 +336,3 @@ def _cleaning(function: ir.Function) -> list[list[ir.Stmt]]:
 def _rank(way: _Way) -> tuple[bool, bool, int]:
     at = getattr(way.node.stmt, "at", None)
     return (way.exit is Exit.CANCEL, not isinstance(way.node.stmt, ir.Return | ir.Raise), at.line if at else 0)
-
-
-def _within(given: ir.Expr, use: Use) -> bool:
-    return isinstance(given, ir.Attribute) and given.name in ("remove", "discard", "pop")
-
-
-def _same(one: ir.Expr, other: ir.Expr) -> bool:
-    """Whether two expressions read the same, wherever they stand."""
-    match one, other:
-        case ir.Call(function=f, arguments=a), ir.Call(function=g, arguments=b):
-            return _same(f, g) and len(a) == len(b) and all(_same(x.value, y.value) for x, y in zip(a, b, strict=True))
-        case _:
-            return one == other
