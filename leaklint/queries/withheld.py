@@ -317,7 +317,13 @@ def _is_told_by(graph: Graph, wait: Action, unit: Unit) -> bool:
     )
     own = graph.program.reached(unit.entries)
     for name in {p.name for test in tests for p in subexpressions(test) if isinstance(p, ir.Attribute)}:
-        writes = [load for load in graph.loads_of(name) if isinstance(load.constant, ir.Constant) and load.constant.text == "True"]
+        loads = graph.loads_of(name)
+        bases = {o for load in loads if load.value is None and load.function == wait.function for o in graph.program.holds(load.base)}
+        writes = [
+            load
+            for load in loads
+            if isinstance(load.constant, ir.Constant) and load.constant.text == "True" and graph.program.holds(load.base) & bases
+        ]
         if writes and all(load.function in own for load in writes):
             return True
     return False
