@@ -217,10 +217,10 @@ class Debts:
         settlers = self.settlers(held)
         if not settlers:
             return None
-        making = self._above(makers) & own
+        making = self.above(makers) & own
         teardowns: set[FunctionId] = set()
         for settler in settlers:
-            through = self._above([settler]) & own
+            through = self.above([settler]) & own
             if not through:
                 return None  # somebody else ends it
             teardowns |= through
@@ -268,7 +268,7 @@ class Debts:
         overrides = reason is not None and reason.why is Why.OVERRIDES and not self.program.node(function).name.endswith("exit__")
         return overrides or bool(self.program.entered_by.get(function))
 
-    def _above(self, functions: Iterable[FunctionId]) -> frozenset[FunctionId]:
+    def above(self, functions: Iterable[FunctionId]) -> frozenset[FunctionId]:
         """The functions, and all that run them as part of themselves."""
         seen = set(functions)
         todo = list(seen)

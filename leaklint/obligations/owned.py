@@ -134,19 +134,17 @@ class Owned:
         return frozenset(a.function for o in tasks for a in self.program.on(o) if a.does is Does.CANCEL)
 
     def _for_good(self, kept: Kept, settlers: frozenset[FunctionId]) -> frozenset[FunctionId]:
-        makers = {record.function.source for record in kept.made}
-        return frozenset(f for f in settlers if not self._only_remakes(f, kept, makers))
+        methods = {method.source for method in self.methods(kept)}
+        makers = self.debts.above(one for record in kept.made for one in self.program.versions(record.function))
+        return frozenset(f for f in settlers if f.source not in methods or not self._only_remakes(f, kept, makers))
 
-    def _only_remakes(self, settler: FunctionId, kept: Kept, makers: set[tuple[int, int]]) -> bool:
-        """Whether a function settles it to make it anew: nothing that it does after it has made one settles one."""
-        program, graph = self.program, self.graph
+    def _only_remakes(self, settler: FunctionId, kept: Kept, makers: frozenset[FunctionId]) -> bool:
+        """Whether a function settles it to make it anew: nothing that it does after it has made one settles one. `makers`: the functions
+        that make it, directly or not."""
         making = [record.site.number for record in kept.made if record.function.source == settler.source]
-        for callee in program.calls.get(settler, frozenset()):
-            if any(one.source in makers for one in program.reached([callee])):
-                making += graph.calls_to(settler, callee)
-        if not making or settler.source not in {method.source for method in self.methods(kept)}:
-            return False
-        return not self._settles_after(settler, making, kept)
+        for callee in self.program.calls.get(settler, frozenset()) & makers:
+            making += self.graph.calls_to(settler, callee)
+        return bool(making) and not self._settles_after(settler, making, kept)
 
     def _settles_after(self, function: FunctionId, making: list[int], kept: Kept) -> bool:
         todo = [target for number in making for node in self.graph.paths(function).of(number) for _, target in node.successors]
