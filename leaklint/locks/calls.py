@@ -34,7 +34,7 @@ class How(Enum):
 class Call:
     """A function of the program that runs at a node. `given`: parameter → what the caller calls the argument, where it has a name;
     `values`: parameter → the constant given for it, or the functions (by their source) that it gets. `through`: the parameter of the caller
-    that is called. `is_guess`: one of several functions that have been kept somewhere. `at`: the place to show."""
+    that is called. `is_guess`: one of several functions that may run there. `at`: the place to show."""
 
     callee: FunctionId
     how: How
@@ -121,23 +121,15 @@ class Calls:
                 continue
             given, values = self._arguments(function, call, callee)
             through = self._parameter(function, call.function)
-            guessed = through is None and self._is_guess(function, call, callee)
-            yield Call(callee, How.CALLED, call.at, given, values, through, guessed)
+            yield Call(callee, How.CALLED, call.at, given, values, through, through is None and self._is_guess(site))
         for action in program.at(site):
             if action.call.record.by is None and not action.bounded:
                 yield from self._by_library(function, call, action)
 
-    def _is_guess(self, function: FunctionId, call: ir.Call, callee: FunctionId) -> bool:
-        """Whether a call goes to one of several functions that have been kept somewhere, under no name of theirs."""
-        program = self.graph.program
-        match call.function:
-            case ir.Attribute(name=name) | ir.Name(id=name) if name == program.node(callee).name:
-                return False
-            case _:
-                functions = {
-                    c.source for c in program.state.callees.get(function.site(call.site), ()) if program.node(c).name != "__init__"
-                }
-                return len(functions) > 1
+    def _is_guess(self, site: Site) -> bool:
+        """Whether a call goes to one of several functions, whichever the object at hand has or was given."""
+        callees = self.graph.program.state.callees.get(site, ())
+        return len({callee.source for callee in callees if self.graph.program.node(callee).name != "__init__"}) > 1
 
     def _parameter(self, function: FunctionId, called: ir.Expr) -> str | None:
         """The parameter that is called, where it is always what the caller has given."""
@@ -151,19 +143,17 @@ class Calls:
         """What a library function calls here and now of what it is given."""
         if action.does not in _HERE and not (action.does is Does.WAIT and action.call.operation.runs is not None):
             return
-        for callee in self.graph.program.entries(action.call):
-            yield Call(callee, How.GIVEN, call.at, self._handed(function, call, callee), {})
+        entries = self.graph.program.entries(action.call)
+        for callee in entries:
+            yield Call(callee, How.GIVEN, call.at, self._handed(function, call, callee), {}, is_guess=len(entries) > 1)
 
     def _awaited(self, function: FunctionId, value: ir.Expr, at: ir.Span) -> Iterator[Call]:
         """A coroutine that was made before."""
         program = self.graph.program
-        for obj in sorted(program.denoted(function, value)):
-            match program.value(obj):
-                case Coroutine(function=callee, site=site):
-                    given, values = self._made(function, site, callee)
-                    yield Call(callee, How.CALLED, at, given, values)
-                case _:
-                    pass
+        made = [one for obj in sorted(program.denoted(function, value)) if isinstance(one := program.value(obj), Coroutine)]
+        for coroutine in made:
+            given, values = self._made(function, coroutine.site, coroutine.function)
+            yield Call(coroutine.function, How.CALLED, at, given, values, is_guess=len(made) > 1)
 
     def _made(self, function: FunctionId, site: Site, callee: FunctionId) -> tuple[dict[str, Term], Values]:
         """The arguments of a call that made a coroutine, where it stands in the same function."""

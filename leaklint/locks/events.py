@@ -81,7 +81,9 @@ class Events:
     def _plain(self, function: FunctionId, node: Node) -> Iterator[Event]:
         yield from self.calls.at(function, node)
         for number in node.sites():
-            for action in self.graph.program.at(function.site(number)):
+            site = function.site(number)
+            # What may be a function of the program too is not a library's for sure: one of both happens, not both.
+            for action in self.graph.program.at(site) if not self.graph.program.state.callees.get(site) else ():
                 yield from self._direct(function, action)
 
     def _block(self, function: FunctionId, node: Node) -> Iterator[Event]:
@@ -90,8 +92,9 @@ class Events:
         calls = self.calls.at(function, node)
         yield from (call for call in calls if call.how not in (How.ENTERED, How.LEFT))
         for item in node.stmt.items if entering else reversed(node.stmt.items):
-            yield from (call for call in calls if call.how in (How.ENTERED, How.LEFT) and call.at == item.at)
-            for action in self.graph.program.at(function.site(item.site)):
+            own = [call for call in calls if call.how in (How.ENTERED, How.LEFT) and call.at == item.at]
+            yield from own
+            for action in self.graph.program.at(function.site(item.site)) if not own else ():
                 if (action.does is Does.ACQUIRE) is entering:
                     yield from self._direct(function, action, self.terms.of(function, item.context))
 
