@@ -10,6 +10,7 @@ from leaklint.catalog.grammar import Does, Kind
 from leaklint.exits import ExitKind
 from leaklint.exits.loops import lasting
 from leaklint.exits.ways import names_in
+from leaklint.link.actions import Action
 from leaklint.link.flow.state import CallRecord
 from leaklint.link.reasons import Why
 from leaklint.link.syntax import walk
@@ -93,12 +94,23 @@ class Owned:
         return any(reason is not None and not (but_attribute and reason.why in _SHARED) for reason in reasons)
 
     def _is_used_beyond_model(self, obj: int) -> bool:
-        """Whether something is read of a resource that its model does not speak of, by which it may be ended too (`process.pid`)."""
+        """Whether a library keeps a resource, or something is read of it that its model does not speak of, by which it may be ended too
+        (`process.pid`)."""
+        if any(obj in self.program.elements(self._given(a)) for a in self._keeping):
+            return True
         model = self.program.model(obj)
         if model is None or not isinstance(self.program.value(obj), Resource):
             return False
         known = {*model.methods, *model.attributes, *model.views}
         return any(name not in known for name in self._read_of.get(obj, ()))
+
+    @cached_property
+    def _keeping(self) -> tuple[Action, ...]:
+        """The operations that only hand something to a library, which keeps it (`set_event_loop`)."""
+        return tuple(a for a in self.program.actions if a.does is Does.OBSERVE and a.call.operation.keeps)
+
+    def _given(self, action: Action) -> frozenset[int]:
+        return frozenset(o for variable in self.program.arguments(action.site) for o in self.program.holds(variable))
 
     @cached_property
     def _read_of(self) -> dict[int, set[str]]:

@@ -300,9 +300,13 @@ class _Reading:
         return any(self.program.raising.of(callee) - {ANY} for callee in callees)
 
     def _keeps_self(self, method: FunctionId) -> bool:
-        """Whether a method gives its object to somebody who keeps it: a registry, the owner it was made for."""
-        parameters = self.program.node(method).parameters
-        return bool(parameters) and Effect.KEEPS in self.program.effects.on(method, parameters[0].name)
+        """Whether a method, or one of its class and those above that runs as part of it, gives its object to somebody who keeps it: a
+        registry, the owner it was made for."""
+        cls = self.program.class_of(method)
+        line = self.program.state.names.lineage(cls)[0] if cls is not None else ()
+        own = [method, *(f for f in self.program.reached([method]) - {method} if self.program.class_of(f) in line)]
+        first = ((f, parameters[0].name) for f in own if (parameters := self.program.node(f).parameters))
+        return any(Effect.KEEPS in self.program.effects.on(f, name) for f, name in first)
 
     def _settles(self, callees: set[FunctionId], name: str, call: ir.Call) -> bool:
         debt = self.thing.debt
