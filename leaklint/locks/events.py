@@ -83,8 +83,8 @@ class Events:
         for number in node.sites():
             site = function.site(number)
             # What may be a function of the program too is not a library's for sure: one of both happens, not both.
-            for action in self.graph.program.at(site) if not self.graph.program.state.callees.get(site) else ():
-                yield from self._direct(function, action)
+            if not self.graph.program.state.callees.get(site):
+                yield from self._direct(function, self.graph.program.at(site))
 
     def _block(self, function: FunctionId, node: Node) -> Iterator[Event]:
         assert isinstance(node.stmt, ir.With)
@@ -94,22 +94,27 @@ class Events:
         for item in node.stmt.items if entering else reversed(node.stmt.items):
             own = [call for call in calls if call.how in (How.ENTERED, How.LEFT) and call.at == item.at]
             yield from own
-            for action in self.graph.program.at(function.site(item.site)) if not own else ():
-                if (action.does is Does.ACQUIRE) is entering:
-                    yield from self._direct(function, action, self.terms.of(function, item.context))
+            if not own:
+                actions = [a for a in self.graph.program.at(function.site(item.site)) if (a.does is Does.ACQUIRE) is entering]
+                yield from self._direct(function, actions, self.terms.of(function, item.context))
 
-    def _direct(self, function: FunctionId, action: Action, term: Term | None = None) -> Iterator[Event]:
-        if action.does not in (Does.ACQUIRE, Does.RELEASE) or action.deferred or action.call.record.by is not None:
-            return
-        locks = self.identity.locks(action.subjects)
-        if not locks:
-            return
-        node = action.call.record.node
-        if term is None and node is not None and isinstance(node.function, ir.Attribute):
-            term = self.terms.of(function, node.function.base)
-        taken = self.graph.step(function, action.at, f"`{self.graph.program.describe(min(locks))}` is taken here")
-        hold = Hold(locks, term, Mode.EXCLUSIVE, taken, by_block=action.method.startswith("__"))
-        if action.does is Does.RELEASE:
-            yield Give(hold)
-        else:
-            yield Take(hold, action.waits is not None and not action.bounded, self.graph.program.blocks(action))
+    def _direct(self, function: FunctionId, actions: list[Action], term: Term | None = None) -> Iterator[Event]:
+        """What the operations of one place do: to one of the locks that may be meant there, not to each of them."""
+        for does in (Does.RELEASE, Does.ACQUIRE):
+            same = [
+                a for a in actions if a.does is does and not a.deferred and a.call.record.by is None and self.identity.locks(a.subjects)
+            ]
+            if not same:
+                continue
+            locks = frozenset[int]().union(*(self.identity.locks(a.subjects) for a in same))
+            node = same[0].call.record.node
+            if term is None and node is not None and isinstance(node.function, ir.Attribute):
+                term = self.terms.of(function, node.function.base)
+            name = min(self.graph.program.describe(lock) for lock in locks)
+            taken = self.graph.step(function, same[0].at, f"`{name}` is taken here")
+            hold = Hold(locks, term, Mode.EXCLUSIVE, taken, by_block=same[0].method.startswith("__"))
+            if does is Does.RELEASE:
+                yield Give(hold)
+            else:
+                sure = all(a.waits is not None and not a.bounded for a in same)
+                yield Take(hold, sure, any(self.graph.program.blocks(a) for a in same))

@@ -73,7 +73,7 @@ class Taking:
         if found is None:
             needs_name = lock == held and not self.held.identity.is_single(lock)
             found = self._ways[lock, held] = {function: {} for function in self._region(lock, held)}
-            todo = deque((f, one) for f in sorted(found) for one in self._direct_ways(f, lock))
+            todo = deque((f, one) for f in sorted(found) for one in self._direct_ways(f, lock, same=lock == held))
             while todo:
                 function, one = todo.popleft()
                 key = (one.hold, one.blocks, one.without, one.when, one.is_late)
@@ -105,10 +105,11 @@ class Taking:
                 todo += self.held.graph.program.calls.get(function, frozenset())
         return seen
 
-    def _direct_ways(self, function: FunctionId, lock: int) -> Iterator[Acquisition]:
+    def _direct_ways(self, function: FunctionId, lock: int, *, same: bool) -> Iterator[Acquisition]:
+        """How a function takes a lock itself; `same`: also where it may be another lock that is taken."""
         if any(lock in self.held.identity.locks(a.subjects) for a in self.held.events.takes_in(function)):
             for node, event, state in self.held.steps(function):
-                if isinstance(event, Take) and lock in event.hold.locks:
+                if isinstance(event, Take) and lock in event.hold.locks and (len(event.hold.locks) == 1 or same):
                     yield self._timed(function, node, state, self._direct(function, event, state))
 
     def _direct(self, function: FunctionId, take: Take, state: State) -> Acquisition:
