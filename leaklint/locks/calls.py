@@ -13,7 +13,7 @@ from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.flow.state import CallRecord
 from leaklint.link.syntax import parts
-from leaklint.link.values import ClassValue, Coroutine, FunctionId, FunctionValue, Instance, Method, Site
+from leaklint.link.values import ClassValue, Coroutine, FunctionId, FunctionValue, Instance, Library, LibraryMethod, Method, Resource, Site
 from leaklint.locks.terms import Term, Terms
 from leaklint.paths import Node
 
@@ -127,9 +127,11 @@ class Calls:
                 yield from self._by_library(function, call, action)
 
     def _is_guess(self, site: Site) -> bool:
-        """Whether a call goes to one of several functions, whichever the object at hand has or was given."""
-        callees = self.graph.program.state.callees.get(site, ())
-        return len({callee.source for callee in callees if self.graph.program.node(callee).name != "__init__"}) > 1
+        """Whether a call goes to one of several functions, whichever the object at hand has or was given, or perhaps to none of the
+        program: what is called may be a weak reference to it."""
+        program = self.graph.program
+        callees = {c.source for c in program.state.callees.get(site, ()) if program.node(c).name != "__init__"}
+        return len(callees) > 1 or any(isinstance(program.value(o), Resource | Library | LibraryMethod) for o in program.called(site))
 
     def _parameter(self, function: FunctionId, called: ir.Expr) -> str | None:
         """The parameter that is called, where it is always what the caller has given."""
