@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from leaklint import ir
 from leaklint.link.program import Program
 from leaklint.link.syntax import expressions, subexpressions, walk
-from leaklint.link.values import ClassId, FunctionId
+from leaklint.link.values import ClassId, Coroutine, FunctionId, Instance, Pending, Resource
 
 _TAKES = frozenset({"pop", "popleft", "get", "get_nowait"})
 _PUTS = frozenset({"append", "appendleft", "add", "insert", "put", "put_nowait"})
+_OBJECTS = Instance | Resource | Coroutine | Pending
 _ROUND = 3
 """Callers of callers of a method that lends, among whom those that hand on what it lends are looked for."""
 
@@ -42,7 +43,7 @@ class Pools:
             cls, node = program.class_of(function), program.node(function)
             if cls is None or node.owner is None:
                 continue
-            lends += ((function, _Shelf(cls, name, made)) for name, made in _lent(node))
+            lends += ((function, _Shelf(cls, name, self._makes(function, made))) for name, made in _lent(node))
             for name, value in _puts(node):
                 if isinstance(value, ir.Name) and any(p.name == value.id for p in node.parameters):
                     takes.append((function, _Shelf(cls, name, False)))
@@ -56,6 +57,16 @@ class Pools:
                     self._lenders[lender.source] = self._lenders.get(lender.source, frozenset()) | takers
         self.around = self._around(lender for lender, _ in lends if lender.source in self._lenders)
         """The methods that lend, and the functions near them that may hand on what they lend."""
+
+    def _makes(self, function: FunctionId, calls: list[int]) -> bool:
+        """Whether one of these calls of a function makes an object: not if it goes to functions of the program that give none."""
+        program = self.program
+        for number in calls:
+            callees = program.state.callees.get(function.site(number), set())
+            given = (program.value(o) for callee in callees for o in program.holds(program.state.result(callee)))
+            if not callees or any(program.node(c).name == "__init__" for c in callees) or any(isinstance(v, _OBJECTS) for v in given):
+                return True
+        return False
 
     def takers(self, lenders: set[FunctionId]) -> frozenset[FunctionId]:
         """The methods that take back what any of these functions may lend; none unless each of them lends."""
@@ -77,8 +88,8 @@ class Pools:
         return one.attribute == other.attribute and (one.cls in lineage(other.cls)[0] or other.cls in lineage(one.cls)[0])
 
 
-def _lent(node: ir.Function) -> Iterator[tuple[str, bool]]:
-    """The attributes out of which the method takes what it returns, each with whether it returns something that it makes, too."""
+def _lent(node: ir.Function) -> Iterator[tuple[str, list[int]]]:
+    """The attributes out of which the method takes what it returns, each with the calls whose results it returns instead."""
     bound: dict[str, list[ir.Expr]] = {}
     returned: list[ir.Expr] = []
     for stmt in walk(node.body):
@@ -92,7 +103,7 @@ def _lent(node: ir.Function) -> Iterator[tuple[str, bool]]:
     sources = [bound.get(value.id, []) if isinstance(value, ir.Name) else [value] for value in returned]
     for values in sources:
         taken = {name for value in values for name in _taken(value)}
-        made = any(isinstance(_bare(value), ir.Call) and not list(_taken(value)) for value in values)
+        made = [call.site for value in values if isinstance(call := _bare(value), ir.Call) and not list(_taken(value))]
         for name in sorted(taken):
             yield name, made
 

@@ -68,11 +68,11 @@ class Choices:
         match node.stmt:
             case ir.Bind(targets=targets, value=value) if node.kind == "stmt":
                 facts = _forget(facts, targets)
-                if isinstance(value, ir.Constant) and len(targets) == 1 and isinstance(targets[0], ir.Name | ir.Attribute):
-                    if value == _NONE:
-                        return self.assume(facts, ir.Comparison(targets[0], ("is",), (_NONE,)), True)
-                    if value.kind == "bool":
-                        return self.assume(facts, targets[0], value.text == "True")
+                for target in targets if isinstance(value, ir.Constant) else ():
+                    if isinstance(target, ir.Name | ir.Attribute) and value == _NONE:
+                        facts = self.assume(facts, ir.Comparison(target, ("is",), (_NONE,)), True)
+                    elif isinstance(target, ir.Name | ir.Attribute) and isinstance(value, ir.Constant) and value.kind == "bool":
+                        facts = self.assume(facts, target, value.text == "True")
                 return facts
             case ir.Augment(target=target):
                 return _forget(facts, (target,))

@@ -18,10 +18,18 @@ def taken_twice(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     for function in sorted(locks.holders):
         for _, event, state in locks.steps(function):
             for held in sorted(state.holds, key=_place):
+                if _is_of_this_call(graph, function, held):
+                    continue
                 again = next((one for one in _taken(locks, function, event, state, held) if _is_again(locks, held, one)), None)
                 if again is not None:
                     yield _leak(graph, function, held, again)
                     break
+
+
+def _is_of_this_call(graph: Graph, function: FunctionId, held: Hold) -> bool:
+    """Whether the function makes the lock, and takes it by a call: taken once more it is waited for until somebody else gives it back."""
+    made = (graph.program.made_at(lock) for lock in held.locks)
+    return not held.by_block and any(at is not None and at[0].source == function.source and function.index != 0 for at in made)
 
 
 def _taken(locks: Locks, function: FunctionId, event: Event, state: State, held: Hold) -> Iterator[Acquisition]:
