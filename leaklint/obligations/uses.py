@@ -210,7 +210,7 @@ class _Reading:
                 return Has.NOT
             case ir.Subscript(base=base, index=index):
                 self._value(index)
-                return Has.INSIDE if self._value(base) is Has.INSIDE else Has.NOT
+                return Has.NOT if self._value(base) is Has.NOT else Has.INSIDE
             case ir.Comprehension(key=key, element=element, clauses=clauses):
                 for clause in clauses:
                     self._moves(Has.INSIDE if self._value(clause.iterable) is Has.INSIDE else Has.NOT)

@@ -264,7 +264,7 @@ def _is_taken_back(graph: Graph, one: Registration, removers: frozenset[tuple[in
     """Whether somewhere in the class a function that takes something out is called, or the result of the registration is kept."""
     program = graph.program
     place = program.place(one.function, one.call.site) if one.call is not None else None
-    if place is None or not isinstance(place.stmt, ir.Evaluate):
+    if place is None or not isinstance(place.stmt, ir.Evaluate) or place.stmt.value is not one.call:
         return True
     names = {program.modules[m].summary.functions[i].name for m, i in removers}
     for index, node in enumerate(program.modules[one.cls.module].summary.functions):

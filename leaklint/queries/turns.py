@@ -10,7 +10,7 @@ from leaklint.exits.chains import rearms
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
 from leaklint.link.flow.state import LibraryCall
-from leaklint.link.syntax import walk
+from leaklint.link.syntax import scope_names, subexpressions, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Site
 from leaklint.obligations.armed import Armed
@@ -40,12 +40,26 @@ def timer_in_turns(graph: Graph, options: NoOptions) -> Iterator[Leak]:
                 continue
             if any(program.opened(obj) is not None for obj in unit.handle) or _is_in_a_table(graph, unit):
                 continue
+            if _is_cancelled_inside(graph, unit, record.function, often.loop):
+                continue
             if not comes_again_armed(graph, unit, record.function, record.site.number, often.loop):
                 continue
             if _is_meant_to_be_cancelled(graph, unit) or _watches_over(graph, unit, record.function, often.loop):
                 told.add(record.site)
                 yield _leak(graph, unit, spawn, often)
     yield from _through_a_call(graph, told)
+
+
+def _is_cancelled_inside(graph: Graph, unit: Unit, function: FunctionId, loop: Loop) -> bool:
+    """Whether a turn cancels its timer under a test that the callback of the timer has a say in: where it does not, the timer has fired."""
+    names = {name for entry in unit.entries for name in scope_names(graph.program.node(entry).body, "nonlocal", "global")}
+    for branch in (stmt for stmt in walk(loop.body) if isinstance(stmt, ir.Branch)):
+        if any(isinstance(part, ir.Name) and part.id in names for part in subexpressions(branch.test)):
+            inside = {id(stmt) for stmt in walk((*branch.body, *branch.orelse))}
+            sites = (number for node in graph.paths(function).nodes if id(node.stmt) in inside for number in node.sites())
+            if any(a.does is Does.CANCEL and a.subjects & unit.handle for n in sites for a in graph.program.at(function.site(n))):
+                return True
+    return False
 
 
 def _is_in_a_table(graph: Graph, unit: Unit) -> bool:

@@ -185,8 +185,8 @@ class _Search:
             return None
         if not _may_be_others(graph, wait.function, set(unit.entries)) or _is_told_by(graph, wait, unit):
             return None
-        if any(_answers_every_name(graph, entry) for entry in unit.entries):
-            return None
+        if len({entry.source for entry in unit.entries}) != 1 or any(_answers_every_name(graph, entry) for entry in unit.entries):
+            return None  # one of several, or of any name: nobody knows that it is this one
         for entry in unit.entries:
             route = needs.route(entry, needs.dispatch.at_start(entry, unit.handle))
             if route:
