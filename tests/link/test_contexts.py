@@ -536,6 +536,21 @@ def test_a_class_attribute_belongs_to_all_instances() -> None:
     """) == ["acquire 5", "release 5", *(f"{does} 15 of {line}" for does in ("acquire", "release") for line in (22, 23))]
 
 
+def test_a_factory_that_calls_itself_runs_on_in_its_context() -> None:
+    """Else each way down a tree would be a context of its own."""
+    program = linked("""
+        import threading
+
+        def grown(tree):
+            threading.Thread(target=print).start()
+            return [grown(tree[0]), grown(tree[1]), grown(tree[2]), grown(tree[3])]
+
+        grown([])
+        grown([])
+    """)
+    assert sum(program.node(function).name == "grown" for function in program.live) == 7  # one for each call, one for anybody
+
+
 def test_classes_without_concurrency_are_not_told_apart() -> None:
     program = linked("""
         class Point:

@@ -267,8 +267,25 @@ class State:
             return function
         context = record.context
         if record.by is None and self.contexts.is_told_apart(function, record.site):
-            context = self.solver.identify(Called(self._shallow(record.site)))
+            again = self._running(function, record.site.context)
+            context = self.solver.identify(Called(self._shallow(record.site))) if again == NO_CONTEXT else again
         return self.want(FunctionId(*function.source, context))
+
+    def _running(self, factory: FunctionId, context: int) -> int:
+        """The context in which a call that is under way runs the factory: what calls itself runs on in it."""
+        for _ in range(DEEPEST):
+            if context == NO_CONTEXT:
+                break
+            match self.solver.objects[context]:
+                case Called(site=site) if self.contexts.is_told_apart(factory, site):
+                    return context
+                case Called(site=site) | Instance(site=Site() as site):
+                    context = site.context
+                case FunctionValue(function=function):
+                    context = function.context
+                case _:
+                    break
+        return NO_CONTEXT
 
     def instances(self, cls: ClassId) -> list[int]:
         """Every object that stands for instances of the class."""
