@@ -55,7 +55,7 @@ QUERIES: dict[str, Query] = {
         listener="table object function growth",
         late="table object function growth",
     ),
-    "dropped": _query(dropped, "callee growth"),
+    "dropped": _query(dropped, "callee growth", shielded="callee growth"),
     "unwoken": _query(unwoken, "unit operation object growth"),
     "left-pending": _query(left_pending, "operation unit growth", late="operation unit growth"),
     "endless-receiver": _query(endless_receiver, "unit channel growth"),

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does, Kind, UnitKind
-from leaklint.exits.ways import agrees
+from leaklint.catalog.grammar import Does, UnitKind
 from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph
-from leaklint.link.actions import Action
 from leaklint.link.flow.state import CallRecord, LibraryCall
-from leaklint.link.syntax import expressions, parts, subexpressions, walk
+from leaklint.link.syntax import expressions, subexpressions, walk
 from leaklint.link.units import Unit
-from leaklint.link.values import ClassValue, FunctionId, Method, Resource, Site
-from leaklint.paths import Node
+from leaklint.link.values import FunctionId, Method, Resource, Site
+from leaklint.queries.fate import Custody, Fate
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
 
@@ -24,24 +21,14 @@ _FARTHEST = 3
 """Wrappers around the spawn followed at most."""
 
 
-_RUNNING = frozenset({"run", "run_forever", "run_until_complete", "serve_forever", "run_app", "mainloop"})
-"""Methods of libraries without a model by which a plain function gives the thread to an event loop (`reactor.run()`)."""
-
-
-class Fate(Enum):
-    """What a function does with a task that it has."""
-
-    KEPT = auto()  # awaits it, cancels it, stores it, hands it to somebody who may
-    GIVEN = auto()  # only returns it
-    DROPPED = auto()
-
-
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A call whose result, the task, is let go; `through` is the function around the spawn when the task came from it."""
+    """A call whose result, the task, is let go; `through` is the function around the spawn when the task came from it. `unshielded`: only
+    when the function's wait for it is cut short."""
 
     record: CallRecord
     through: FunctionId | None
+    unshielded: bool = False
 
 
 def dropped(graph: Graph, options: NoOptions) -> Iterator[Leak]:
@@ -103,9 +90,12 @@ def _drops(graph: Graph, record: CallRecord, answers: frozenset[int], depth: int
             yield Drop(record, None)  # the loop calls `create_task` itself
         return
     function = record.function
-    fate = _Custody(graph, function, {}, answers).of_call(record)
+    fate = Custody(graph, function, {}, answers).of_call(record)
     if fate is Fate.DROPPED:
         yield Drop(record, None)
+        return
+    if fate is Fate.KEPT and Custody(graph, function, {}, answers, shielded=Fate.DROPPED).of_call(record) is Fate.DROPPED:
+        yield Drop(record, None, unshielded=True)
         return
     if fate is Fate.GIVEN and not graph.program.node(function).is_async and _result_is_lost(graph, function):
         yield Drop(record, None)
@@ -113,7 +103,7 @@ def _drops(graph: Graph, record: CallRecord, answers: frozenset[int], depth: int
         for call in graph.program.calls_of(function):
             if call.node is None or graph.program.state.callees.get(call.site) != {function}:
                 continue
-            here = _Custody(graph, function, _constants(graph.program.node(function), call.node), answers).of_call(record)
+            here = Custody(graph, function, _constants(graph.program.node(function), call.node), answers).of_call(record)
             if here is Fate.DROPPED:
                 yield Drop(call, function)
             elif here is Fate.GIVEN:
@@ -143,216 +133,6 @@ def _constants(node: ir.Function, call: ir.Call) -> dict[str, ir.Constant]:
     return {name: value for name, value in found.items() if isinstance(value, ir.Constant)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Custody:
-    """What one function does with a task, when some of its parameters are known. `answers`: what the task signals and sends to."""
-
-    graph: Graph
-    function: FunctionId
-    constants: Mapping[str, ir.Constant]
-    answers: frozenset[int]
-
-    def of_call(self, record: CallRecord) -> Fate:
-        """The fate of what a call in the function gives."""
-        place = self.graph.program.place(self.function, record.site.number)
-        if place is None:
-            return Fate.KEPT
-        match place.stmt:
-            case ir.Evaluate(value=ir.Comprehension(element=value)) | ir.Evaluate(value=value):
-                return Fate.DROPPED if self._gives(value, record) or self._is_forgotten(record) else self._in(value, record)
-            case ir.Bind(targets=(ir.Name(id=name),), value=value) if self._gives(value, record):
-                nodes = [target for node in self._nodes(record) for _, target in node.successors]
-                return self.of_name(name, nodes)
-            case ir.Return(value=value) if value is not None and self._gives(value, record):
-                return Fate.GIVEN
-            case _:
-                return Fate.DROPPED if self._is_forgotten(record) else Fate.KEPT
-
-    def _is_forgotten(self, record: CallRecord) -> bool:
-        """Whether the task ends up in local containers alone that nobody reads, and the function is left without waiting for anything."""
-        program = self.graph.program
-        if program.node(self.function).kind == "module" or self.graph.is_main(self.function) or program.effects.of_result(record):
-            return False
-        reachable = self._reachable([target for node in self._nodes(record) for _, target in node.successors])
-        return not any(self._runs_the_loop(one) or _waits(one) for one in reachable)
-
-    def _nodes(self, record: CallRecord) -> list[Node]:
-        return self.graph.paths(self.function).of(record.site.number)
-
-    def _gives(self, value: ir.Expr, record: CallRecord) -> bool:
-        """Whether an expression gives the task: the call, awaited if it is that of an async wrapper."""
-        match value:
-            case ir.Call(site=site):
-                return site == record.site.number and not self._is_async(record)
-            case ir.Await(value=ir.Call(site=site)):
-                return site == record.site.number and self._is_async(record)
-            case _:
-                return False
-
-    def _is_async(self, record: CallRecord) -> bool:
-        program = self.graph.program
-        return any(program.node(callee).is_async for callee in program.state.callees.get(record.site, ()))
-
-    def _in(self, expression: ir.Expr, record: CallRecord) -> Fate:
-        """The fate of a task that is given in the midst of an expression statement."""
-        for outer in subexpressions(expression):
-            for inner in parts(outer):
-                if self._gives(inner, record):
-                    return self._use(inner, outer, expression)
-                if isinstance(inner, ir.Attribute) and self._gives(inner.base, record):
-                    return self._use(inner.base, inner, outer)
-        return Fate.KEPT
-
-    def of_name(self, name: str, starts: list[Node]) -> Fate:
-        """The fate of the task that a local holds at these nodes."""
-        node = self.graph.program.node(self.function)
-        if node.kind == "module" or any(isinstance(s, ir.Scope) and name in s.names for s in walk(node.body)):
-            return Fate.KEPT
-        if self._read_inside(name) or self.graph.is_main(self.function):
-            return Fate.KEPT
-        found = {Fate.DROPPED}
-        reachable = self._reachable(starts)
-        if self._is_told_of_its_end(name, reachable) or any(self._runs_the_loop(one) or self._hears(one) for one in reachable):
-            return Fate.KEPT
-        for one in reachable:
-            bound = one.stmt.targets if isinstance(one.stmt, ir.Bind | ir.Delete) else ()
-            targets = {id(target) for target in bound if not isinstance(target, ir.Subscript)}  # `pending[task] = name` keeps it
-            for part in one.parts:
-                if id(part) not in targets:
-                    found |= self._uses(part, name, one.stmt)
-        return next(fate for fate in Fate if fate in found)
-
-    def _is_told_of_its_end(self, name: str, nodes: list[Node]) -> bool:
-        """Whether the function registers with the task what is to happen at its end and then waits, its local still holding the task."""
-        for node in nodes:
-            for call in (e for part in node.parts for e in subexpressions(part) if isinstance(e, ir.Call)):
-                actions = self.graph.program.at(self.function.site(call.site))
-                of_it = isinstance(call.function, ir.Attribute) and call.function.base == ir.Name(name)
-                if of_it and any(a.does is Does.REGISTER for a in actions):
-                    after = self._reachable([target for _, target in node.successors])
-                    return any(_waits(one) for one in after)
-        return False
-
-    def _hears(self, node: Node) -> bool:
-        """Whether the function waits here for what the task will tell it, its local holding the task as long."""
-        actions = (a for number in node.sites() for a in self.graph.program.at(self.function.site(number)) if not a.deferred)
-        return any(a.does in (Does.WAIT, Does.RECEIVE) and a.subjects & self.answers for a in actions)
-
-    def _runs_the_loop(self, node: Node) -> bool:
-        """Whether the event loop runs here, under the frame of a plain function whose local holds the task as long."""
-        program = self.graph.program
-        if program.node(self.function).is_async:
-            return False
-        for call in (e for part in node.parts for e in subexpressions(part) if isinstance(e, ir.Call)):
-            site = self.function.site(call.site)
-            for function in (self.function, *program.reached(program.state.callees.get(site, ()))):
-                actions = program.at(site) if function == self.function else program.actions_in(function)
-                if any(self._runs_a_loop(a) for a in actions):
-                    return True
-            out_of_sight = not program.state.callees.get(site) and not program.at(site) and not program.is_inert(site)
-            if out_of_sight and isinstance(call.function, ir.Attribute) and call.function.name in _RUNNING:
-                return True
-        return False
-
-    def _runs_a_loop(self, action: Action) -> bool:
-        if action.does is Does.RUN and action.call.operation.ends_tasks:
-            return True
-        return action.does in (Does.RUN, Does.WAIT) and any(self.graph.program.kind(o) is Kind.LOOP for o in action.subjects)
-
-    def _reachable(self, starts: list[Node]) -> list[Node]:
-        seen: dict[int, Node] = {}
-        todo = list(starts)
-        while todo:
-            node = todo.pop()
-            if id(node) not in seen:
-                seen[id(node)] = node
-                todo += [target for edge, target in node.successors if agrees(node, edge, self._truth)]
-        return list(seen.values())
-
-    def _truth(self, test: ir.Expr) -> bool | None:
-        match test:
-            case ir.Name(id=name) if name in self.constants:
-                constant = self.constants[name]
-                return constant.kind != "none" and constant.text not in ("False", "0", "")
-            case ir.Comparison(left=ir.Name(id=name), operators=("is" | "is not" as operator,), rights=(ir.Constant(kind="none"),)):
-                if name in self.constants:
-                    return (self.constants[name].kind == "none") is (operator == "is")
-        return None
-
-    def _uses(self, expression: ir.Expr, name: str, stmt: ir.Stmt | None) -> set[Fate]:
-        if expression == ir.Name(name):
-            neutral = isinstance(stmt, ir.Branch | ir.While | ir.Evaluate | ir.Assert)
-            return {Fate.GIVEN if isinstance(stmt, ir.Return) else Fate.DROPPED if neutral else Fate.KEPT}
-        found: set[Fate] = set()
-        for outer in subexpressions(expression):
-            for inner in parts(outer):
-                if inner == ir.Name(name) and not isinstance(outer, ir.Attribute):
-                    found.add(self._use(inner, outer, expression))
-                elif isinstance(inner, ir.Attribute) and inner.base == ir.Name(name):
-                    found.add(self._use(inner.base, inner, outer))
-        if isinstance(expression, ir.Attribute) and expression.base == ir.Name(name):
-            found.add(Fate.KEPT)
-        return found
-
-    def _use(self, task: ir.Expr, outer: ir.Expr, around: ir.Expr) -> Fate:
-        """The fate of a task that `outer` uses; `around` is the expression around it."""
-        match outer:
-            case ir.Attribute() if isinstance(around, ir.Call) and around.function is outer:
-                return Fate.DROPPED if self._only_looks(around) else Fate.KEPT
-            case ir.Comparison() | ir.Template():
-                return Fate.DROPPED
-            case ir.Operation(operator="not"):
-                return Fate.DROPPED
-            case ir.Call():
-                return self._given(task, outer)
-            case _:
-                return Fate.KEPT
-
-    def _only_looks(self, call: ir.Call) -> bool:
-        """Whether a method of the task keeps nothing: it looks, or registers what the task itself will hold."""
-        actions = self.graph.program.at(self.function.site(call.site))
-        return bool(actions) and all(a.does in (Does.OBSERVE, Does.REGISTER) for a in actions)
-
-    def _given(self, task: ir.Expr, call: ir.Call) -> Fate:
-        """The fate of a task that is an argument of a call: whatever a callee does with it or holds it for, it is kept."""
-        effects = self.graph.program.effects
-        records = [record for record in effects.records(self.function.site(call.site)) if record.node is call]
-        kept = any(effects.of_argument(record, task) or self._is_held_by(record) for record in records)
-        return Fate.DROPPED if records and not kept else Fate.KEPT
-
-    def _is_held_by(self, record: CallRecord) -> bool:
-        """Whether the call makes an object of the project, which holds its arguments, and something is done with that."""
-        program = self.graph.program
-        makes = any(isinstance(program.value(o), ClassValue) for o in program.holds(record.callee))
-        return makes and bool(program.effects.of_result(record))
-
-    def _read_inside(self, name: str) -> bool:
-        """Whether a function inside this one uses the name."""
-        functions = self.graph.program.modules[self.function.module].summary.functions
-        for index, function in enumerate(functions):
-            if index != self.function.index and _is_inside(functions, index, self.function.index):
-                for node in self.graph.paths(self.function.inner(index)).nodes:
-                    if any(e == ir.Name(name) for part in node.parts for e in subexpressions(part)):
-                        return not any(p.name == name for p in function.parameters)
-        return False
-
-
-def _waits(node: Node) -> bool:
-    """Whether a coroutine gives control away here."""
-    if isinstance(node.stmt, ir.For | ir.With) and node.stmt.is_async:
-        return True
-    return any(isinstance(e, ir.Await) for part in node.parts for e in subexpressions(part))
-
-
-def _is_inside(functions: tuple[ir.Function, ...], index: int, outer: int) -> bool:
-    parent = functions[index].parent
-    while parent:
-        if parent == outer:
-            return True
-        parent = functions[parent].parent
-    return False
-
-
 def _leak(graph: Graph, unit: Unit, spawn: LibraryCall, drop: Drop) -> Leak:
     record, wrapper = drop.record, drop.through
     often = graph.recurrence([record])
@@ -361,13 +141,19 @@ def _leak(graph: Graph, unit: Unit, spawn: LibraryCall, drop: Drop) -> Leak:
     if wrapper is not None:
         trace.append(graph.step(spawn.record.function, spawn.record.at, f"`{graph.qualname(wrapper)}` starts the task and keeps nothing"))
         trace.append(graph.step(record.function, record.at, "its caller drops what it returns"))
+    elif drop.unshielded:
+        trace.append(graph.step(record.function, record.at, f"`{name}` starts here, and only this function holds the task"))
+        shields = (a for a in graph.program.actions_in(record.function) if a.does is Does.SHIELD)
+        trace += [
+            graph.step(a.function, a.at, "when this wait is cut short, the task goes on") for a in shields if a.subjects & unit.handle
+        ]
     else:
         trace.append(graph.step(record.function, record.at, f"`{name}` starts here, and nothing keeps the task"))
     trace.append(graph.step(record.function, record.at, "the event loop itself holds tasks only weakly"))
     return Leak(
         graph.program.path(record.function.module), record.at, graph.qualname(record.function),
         {"callee": name, "growth": grows(graph, often, "task", record.function)},
-        Confidence.LIKELY, often.growth, tuple(trace),
+        Confidence.LIKELY, often.growth, tuple(trace), "shielded" if drop.unshielded else "default",
     )  # fmt: skip
 
 

@@ -46,22 +46,31 @@ def half_read(graph: Graph, options: NoOptions) -> Iterator[Leak]:
 
 def _leaving(loop: ir.For) -> ir.Stmt | None:
     """The first statement of a loop that leaves it before its end."""
-    return next(_early(loop.body, in_loop=False), None)
+    return next(_early(loop.body, in_loop=False, caught=False), None)
 
 
-def _early(body: tuple[ir.Stmt, ...], *, in_loop: bool) -> Iterator[ir.Stmt]:
+def _early(body: tuple[ir.Stmt, ...], *, in_loop: bool, caught: bool) -> Iterator[ir.Stmt]:
+    """`caught`: a handler in the loop may catch what is raised here."""
     for stmt in body:
         match stmt:
             case ir.Return():
                 yield stmt
+            case ir.Raise() if not caught:
+                yield stmt
             case ir.Jump(kind="break") if not in_loop:
                 yield stmt
             case ir.For() | ir.While():
-                yield from _early(stmt.body, in_loop=True)
-                yield from _early(stmt.orelse, in_loop=in_loop)
+                yield from _early(stmt.body, in_loop=True, caught=caught)
+                yield from _early(stmt.orelse, in_loop=in_loop, caught=caught)
+            case ir.Try(body=guarded, handlers=[_, *_]):
+                yield from _early(guarded, in_loop=in_loop, caught=True)
+                for block in blocks(stmt)[1:]:
+                    yield from _early(block, in_loop=in_loop, caught=caught)
+            case ir.With():
+                yield from _early(stmt.body, in_loop=in_loop, caught=True)
             case _:
                 for block in blocks(stmt):
-                    yield from _early(block, in_loop=in_loop)
+                    yield from _early(block, in_loop=in_loop, caught=caught)
 
 
 def _held(graph: Graph, function: FunctionId, loop: ir.For) -> _Hold | None:
