@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
@@ -147,7 +148,8 @@ def silent_stop(graph: Graph, flags: Iterable[Flag], entries: Iterable[FunctionI
             return None
         stops += [s for s in found if s is not None and s.function not in own]
     stops = [s for s in stops if s.function in graph.program.live and not graph.starts_units(s.function)]
-    if any(wakes(graph, wait, objects, stop.function) for stop in stops):
+    wake_ups = WakeUps(graph, objects)
+    if any(wake_ups.by(stop.function) for stop in stops):
         return None
     return stops[0] if stops else None
 
@@ -174,30 +176,39 @@ def stops_of(graph: Graph, flag: Flag) -> Iterator[Stop | None]:
             yield Stop(flag, load.function)
 
 
-def wakes(graph: Graph, wait: Action, objects: frozenset[int], function: FunctionId) -> bool:
-    """Whether the function, what it calls, or what its callers do after it, may end the wait."""
-    waking = _Waking(graph, wait, objects)
-    return waking.within(function) or waking.after(function, frozenset(), 0)
+@dataclass(eq=False)
+class WakeUps:
+    """Who wakes those who wait for `objects`; asked of each function once."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Waking:
     graph: Graph
-    wait: Action
     objects: frozenset[int]
+    _within: dict[FunctionId, bool] = field(default_factory=dict)
+    _itself: dict[FunctionId, bool] = field(default_factory=dict)
+
+    def by(self, function: FunctionId) -> bool:
+        """Whether the function, what it calls, or what its callers do after it, may end the wait."""
+        return self.within(function) or self.after(function)
 
     def within(self, function: FunctionId) -> bool:
-        return any(self._does(one) for one in self.graph.program.reached([function]))
+        found = self._within.get(function)
+        if found is None:
+            found = self._within[function] = any(map(self._does, self.graph.program.reached([function])))
+        return found
 
-    def after(self, function: FunctionId, seen: frozenset[FunctionId], depth: int) -> bool:
-        if depth > FARTHEST or function in seen:
-            return False
-        for caller in sorted(self.graph.program.callers.get(function, frozenset())):
-            calls = self.graph.calls_to(caller, function)
-            if any(self._at(caller, node) for number in calls for node in self._follow(caller, function, number)):
-                return True
-            if self.after(caller, seen | {function}, depth + 1):
-                return True
+    def after(self, function: FunctionId) -> bool:
+        """Whether a caller does after the call, or one of its callers, at most `FARTHEST` further away."""
+        seen, near = {function}, [function]
+        for _ in range(FARTHEST + 1):
+            farther: dict[FunctionId, None] = {}
+            for callee in near:
+                for caller in sorted(self.graph.program.callers.get(callee, frozenset())):
+                    calls = self.graph.calls_to(caller, callee)
+                    if any(self._at(caller, node) for number in calls for node in self._follow(caller, callee, number)):
+                        return True
+                    if caller not in seen:
+                        farther[caller] = None
+            seen |= farther.keys()
+            near = list(farther)
         return False
 
     def _follow(self, caller: FunctionId, callee: FunctionId, number: int) -> Iterator[Node]:
@@ -221,18 +232,25 @@ class _Waking:
                 return True
             if any(self.within(callee) for callee in program.state.callees.get(site, ())):
                 return True
-        return self._is_outside() and any(self._is_something(function, part) for part in node.parts)
+        return self._is_outside and any(self._is_something(function, part) for part in node.parts)
 
     def _does(self, function: FunctionId) -> bool:
+        found = self._itself.get(function)
+        if found is None:
+            found = self._itself[function] = self._finds(function)
+        return found
+
+    def _finds(self, function: FunctionId) -> bool:
         program = self.graph.program
         if any(self._is_waking(a) for a in program.actions_in(function)):
             return True
         statements = walk(program.node(function).body)
-        return self._is_outside() and any(self._is_something(function, e) for stmt in statements for e in expressions(stmt))
+        return self._is_outside and any(self._is_something(function, e) for stmt in statements for e in expressions(stmt))
 
     def _is_waking(self, action: Action) -> bool:
         return action.does in _WAKES and bool(action.subjects & self.objects)
 
+    @cached_property
     def _is_outside(self) -> bool:
         """Whether the world outside decides when the wait ends: the program may wake it through a file or socket."""
         return not {self.graph.program.kind(o) for o in self.objects} <= _WITHIN

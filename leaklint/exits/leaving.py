@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
 from leaklint.exits.conditions import Condition, conditions, flags_of
-from leaklint.exits.flags import Flag, Stop, stops_of, wakes
+from leaklint.exits.flags import Flag, Stop, WakeUps, stops_of
 from leaklint.exits.inline import Inline
 from leaklint.exits.kinds import ExitKind, WayOut
 from leaklint.exits.loops import Departure, Loop, is_polling
@@ -38,6 +38,7 @@ class Leaving:
     inline: Inline
     waking: Waking
     hindrances: list[Step] = field(default_factory=list)
+    _wake_ups: dict[frozenset[int], WakeUps] = field(default_factory=dict)
 
     def judge(self, departure: Departure) -> Iterator[WayOut]:
         """The ways out that a departure from a loop amounts to: several when any part of a test is enough, none when it never comes."""
@@ -297,7 +298,10 @@ class Leaving:
         if not stop.flag.name and wait.subjects & stop.flag.bases:
             return True
         channels = (c for o in wait.subjects if (c := self.waking.channel(o)) is not None)
-        return wakes(self.graph, wait, wait.subjects.union(*(c.objects for c in channels)), stop.function)
+        objects = wait.subjects.union(*(c.objects for c in channels))
+        if objects not in self._wake_ups:
+            self._wake_ups[objects] = WakeUps(self.graph, objects)
+        return self._wake_ups[objects].by(stop.function)
 
     def _blocked(self, function: FunctionId, loop: Loop) -> list[Action]:
         """The waits of a loop that only end when something happens, with those of what it calls: receives at any distance, other waits only

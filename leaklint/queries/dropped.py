@@ -12,7 +12,8 @@ from leaklint.graph import Graph
 from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.syntax import expressions, subexpressions, walk
 from leaklint.link.units import Unit
-from leaklint.link.values import FunctionId, Method, Resource, Site
+from leaklint.link.values import FunctionId, Resource, Site
+from leaklint.queries.answers import Answers, Handing
 from leaklint.queries.fate import Custody, Fate
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
@@ -34,6 +35,7 @@ class Drop:
 def dropped(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     """A spawned task that no variable, container or await keeps: where it is spawned, or where a wrapper's caller lets it go."""
     seen: set[Site] = set()
+    handing = Handing(graph.program)
     for unit in graph.program.units:
         spawn = unit.made
         if spawn is None or unit.kind is not UnitKind.TASK or spawn.operation.does is not Does.SPAWN or spawn.operation.keeps:
@@ -44,27 +46,10 @@ def dropped(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             continue
         if unit.entries and all(_only_waits(graph.program.node(entry)) for entry in unit.entries):
             continue
-        for drop in _drops(graph, spawn.record, _answers(graph, unit), 0):
+        for drop in _drops(graph, spawn.record, Answers(handing, unit), 0):
             if drop.record.site not in seen:
                 seen.add(drop.record.site)
                 yield _leak(graph, unit, spawn, drop)
-
-
-def _answers(graph: Graph, unit: Unit) -> frozenset[int]:
-    """What a unit signals or sends to, itself or through the methods that it hands to code out of sight."""
-    program = graph.program
-    functions = program.reached(unit.entries)
-    handed = {
-        value.function
-        for function in functions
-        for site in program.sites_in(function)
-        if not program.state.callees.get(site)
-        for variable in program.arguments(site)
-        for obj in program.holds(variable)
-        if isinstance(value := program.value(obj), Method)
-    }
-    actions = (a for function in functions | program.reached(handed) for a in program.actions_in(function))
-    return frozenset(o for a in actions if a.does in (Does.SIGNAL, Does.SEND) for o in a.subjects)
 
 
 def _only_waits(node: ir.Function) -> bool:
@@ -83,7 +68,7 @@ def _targets(stmt: ir.Bind | ir.Augment) -> tuple[ir.Expr, ...]:
     return stmt.targets if isinstance(stmt, ir.Bind) else (stmt.target,)
 
 
-def _drops(graph: Graph, record: CallRecord, answers: frozenset[int], depth: int) -> Iterator[Drop]:
+def _drops(graph: Graph, record: CallRecord, answers: Answers, depth: int) -> Iterator[Drop]:
     """The places where the task that a call gives is let go: there, or at the callers of a wrapper that returns it."""
     if record.node is None:
         if record.by is not None and record.by.operation.does in (Does.REGISTER, Does.ARM):

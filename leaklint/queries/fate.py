@@ -15,6 +15,7 @@ from leaklint.link.flow.state import CallRecord
 from leaklint.link.syntax import parts, subexpressions, walk
 from leaklint.link.values import ClassValue, FunctionId
 from leaklint.paths import Node
+from leaklint.queries.answers import Answers
 
 _RUNNING = frozenset({"run", "run_forever", "run_until_complete", "serve_forever", "run_app", "mainloop"})
 """Methods of libraries without a model by which a plain function gives the thread to an event loop (`reactor.run()`)."""
@@ -36,7 +37,7 @@ class Custody:
     graph: Graph
     function: FunctionId
     constants: Mapping[str, ir.Constant]
-    answers: frozenset[int]
+    answers: Answers
     shielded: Fate = Fate.KEPT
 
     def of_call(self, record: CallRecord) -> Fate:
@@ -123,7 +124,7 @@ class Custody:
     def _hears(self, node: Node) -> bool:
         """Whether the function waits here for what the task will tell it, its local holding the task as long."""
         actions = (a for number in node.sites() for a in self.graph.program.at(self.function.site(number)) if not a.deferred)
-        return any(a.does in (Does.WAIT, Does.RECEIVE) and a.subjects & self.answers for a in actions)
+        return any(a.does in (Does.WAIT, Does.RECEIVE) and a.subjects & self.answers.objects for a in actions)
 
     def _runs_the_loop(self, node: Node) -> bool:
         """Whether the event loop runs here, under the frame of a plain function whose local holds the task as long."""
