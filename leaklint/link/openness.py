@@ -320,19 +320,28 @@ def is_apart(value: Object) -> bool:
 
 
 def functions_of(state: State, obj: int) -> tuple[FunctionId, ...]:
-    """The project functions that run when the object is called, awaited or started."""
-    match state.solver.objects[obj]:
-        case FunctionValue(function=function) | Method(function=function) | Coroutine(function=function) | Generator(function=function):
-            return (function,)
-        case Partial():
-            inner = state.partials[obj]
-            variables = inner.formals.get(inner.operation.runs or "", ())
-            return tuple(f for v in variables for o in sorted(state.solver.points[v]) if o != obj for f in functions_of(state, o))
-        case Instance(cls=cls):
-            method = state.method(cls, "__call__", obj)
-            return (method,) if method is not None else ()
-        case _:
-            return ()
+    """The project functions that run when the object is called, awaited or started. Partials may be made of one another."""
+    found: list[FunctionId] = []
+    seen: set[int] = set()
+    todo = [obj]
+    while todo:
+        one = todo.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        match state.solver.objects[one]:
+            case FunctionValue(function=function) | Method(function=function) | Coroutine(function=function) | Generator(function=function):
+                found.append(function)
+            case Partial():
+                inner = state.partials[one]
+                variables = inner.formals.get(inner.operation.runs or "", ())
+                todo += sorted((o for v in variables for o in state.solver.points[v]), reverse=True)
+            case Instance(cls=cls):
+                method = state.method(cls, "__call__", one)
+                found += [method] if method is not None else []
+            case _:
+                pass
+    return tuple(found)
 
 
 __all__ = ["Openness", "decide", "functions_of"]

@@ -20,14 +20,20 @@ from leaklint.paths import EXCEPTIONAL, Edge, Exit, Node, Paths
 @dataclass(frozen=True, slots=True)
 class State:
     """At a point of a function: the locks that it surely holds, those of its caller that it may have given back, what tests of parameters
-    have told."""
+    have told, and the locks that its caller cannot hold: a try has got them."""
 
     holds: frozenset[Hold] = frozenset()
     lent: frozenset[Hold] = frozenset()
     facts: Facts = frozenset()
+    free: frozenset[Hold] = frozenset()
+
+    @property
+    def without(self) -> frozenset[Hold]:
+        """The locks of its caller that are not held here."""
+        return self.lent | self.free
 
     def joined(self, other: State) -> State:
-        return State(self.holds & other.holds, self.lent | other.lent, self.facts & other.facts)
+        return State(self.holds & other.holds, self.lent | other.lent, self.facts & other.facts, self.free & other.free)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +72,16 @@ class Flow:
         for event in events:
             after = self.applied(state, event, node)
             if edge in EXCEPTIONAL:
-                state = State(state.holds & after.holds, state.lent | after.lent, state.facts)
+                state = replace(state, holds=state.holds & after.holds, lent=state.lent | after.lent)
             elif not isinstance(event, Take) or edge in held_edges(node):
                 state = after
         return state
 
     def applied(self, state: State, event: Event, node: Node) -> State:
         match event:
-            case Take(hold=hold, sure=sure):
-                return _taken(state, hold) if sure or node.kind == "test" else state
+            case Take(hold=hold, sure=sure, blocks=blocks):
+                got = _taken(state, hold) if sure or node.kind == "test" else state
+                return got if blocks or node.kind != "test" or hold in state.holds else replace(got, free=got.free | {hold})
             case Give(hold=hold):
                 return self._given(state, hold, node)
             case Call():
@@ -89,8 +96,8 @@ class Flow:
         """Giving back what nobody has taken here lends it."""
         own = meant(state.holds, hold)
         if own or meant(self.taken.get(id(node.stmt), frozenset()), hold):
-            return State(state.holds - own, state.lent, state.facts)
-        return State(state.holds, state.lent | {hold}, state.facts)
+            return replace(state, holds=state.holds - own)
+        return replace(state, lent=state.lent | {hold})
 
 
 def flow(graph: Graph, function: FunctionId, events: Events, effects: Effects) -> Flow:
@@ -105,7 +112,7 @@ def flow(graph: Graph, function: FunctionId, events: Events, effects: Effects) -
         for edge, target in node.successors:
             after = found.after(found.states[id(node)], node, edge, active[id(node)])
             if edge in (Edge.TRUE, Edge.FALSE) and isinstance(node.stmt, ir.Branch | ir.While):
-                after = State(after.holds, after.lent, after.facts | _told(node.stmt.test, edge is Edge.TRUE, fixed))
+                after = replace(after, facts=after.facts | _told(node.stmt.test, edge is Edge.TRUE, fixed))
             after = _renamed_away(graph, function, node, after)
             known = found.states.get(id(target))
             joined = after if known is None else known.joined(after)
@@ -140,7 +147,7 @@ def _takes(events: list[Event], effects: Effects) -> frozenset[Hold]:
 def _taken(state: State, hold: Hold) -> State:
     """Taking what was lent gives it back to the caller."""
     lent = meant(state.lent, hold)
-    return State(state.holds, state.lent - lent, state.facts) if lent else State(state.holds | {hold}, state.lent, state.facts)
+    return replace(state, lent=state.lent - lent) if lent else replace(state, holds=state.holds | {hold})
 
 
 def meant(holds: frozenset[Hold], hold: Hold) -> frozenset[Hold]:
@@ -171,7 +178,7 @@ def _renamed_away(graph: Graph, function: FunctionId, node: Node, state: State) 
         return state
     here = {(function.source, name) for name in bound}
     lost = frozenset(hold for hold in state.holds if hold.term is not None and hold.term.roots() & here)
-    return State((state.holds - lost) | {hold.named(None) for hold in lost}, state.lent, state.facts) if lost else state
+    return replace(state, holds=(state.holds - lost) | {hold.named(None) for hold in lost}) if lost else state
 
 
 def _fixed_parameters(graph: Graph, function: FunctionId, terms: Terms) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from leaklint.catalog.grammar import Kind
+from leaklint.catalog.grammar import Does, Kind, TypeModel
 from leaklint.graph import Graph
 from leaklint.link.sizes import whole_number
 from leaklint.link.values import FunctionId, Instance, Resource, Site
@@ -54,9 +54,19 @@ class Identity:
         return bool(made)
 
     def is_reentrant(self, lock: int) -> bool:
-        """Whether the unit that holds the lock may take it again."""
+        """Whether the unit that holds the lock may take it again: of a class of the program that takes it in a way of its own, nobody
+        knows."""
         model = self.graph.program.model(lock)
-        return model is not None and model.reentrant
+        return model is not None and (model.reentrant or self._is_taken_in_its_own_way(lock, model))
+
+    def _is_taken_in_its_own_way(self, lock: int, model: TypeModel) -> bool:
+        program = self.graph.program
+        match program.value(lock):
+            case Instance(cls=cls):
+                takes = {name for name, operation in model.methods.items() if operation.does is Does.ACQUIRE}
+                return any(takes & program.state.names.members(one).keys() for one in program.state.names.lineage(cls)[0])
+            case _:
+                return False
 
     def is_single(self, obj: int) -> bool:
         """Whether the object stands for one object of the running program: made once, by one that is made once."""

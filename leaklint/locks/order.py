@@ -84,12 +84,15 @@ class Order:
                 return frozenset()
 
     def nestings(self, held: int, taken: int) -> Iterator[Nesting]:
-        """The places where one lock is waited for with the other held."""
+        """The places where one lock is waited for with the other held: not one that is held already, and taken once more."""
         count = 0
         for function, event, state, hold in self._places.get((held, taken), ()):
+            gates = self._gates(function, state)
+            if taken in gates:
+                continue
             for one in self.locks.taking.under(function, event, state, taken, held):
                 if one.blocks and len(one.hold.locks) == 1 and not any(w.locks & hold.locks for w in one.without):
-                    yield Nesting(function, hold, one, self._gates(function, state) - {held, taken})
+                    yield Nesting(function, hold, one, gates - {held})
                     count += 1
                     break
             if count == _MOST:

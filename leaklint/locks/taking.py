@@ -113,7 +113,7 @@ class Taking:
                     yield self._timed(function, node, state, self._direct(function, event, state))
 
     def _direct(self, function: FunctionId, take: Take, state: State) -> Acquisition:
-        return Acquisition(take.hold, take.blocks, function, (take.hold.taken,), state.lent, state.facts)
+        return Acquisition(take.hold, take.blocks, function, (take.hold.taken,), state.without, state.facts)
 
     def _upwards(self, caller: FunctionId, function: FunctionId, one: Acquisition, *, may_guess: bool) -> Iterator[Acquisition]:
         """How a caller of a function takes a lock that the function takes in one way."""
@@ -141,7 +141,7 @@ class Taking:
         visible = self.held.visible(function)
         when = state.facts | {(call.given[name].name, wanted) for name, wanted in one.when if _is_parameter(function, call, name)}
         when |= {(call.through, call.callee.source)} if call.through is not None else frozenset()
-        without = state.lent | {in_caller(hold, call, visible) for hold in one.without}
+        without = state.without | {in_caller(hold, call, visible) for hold in one.without}
         way = (self.held.step(function, call), *one.way)
         return (Acquisition(in_caller(one.hold, call, visible), one.blocks, one.function, way, without, when),)
 
