@@ -13,7 +13,7 @@ from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.syntax import expressions, scope_names, subexpressions, target_names, walk
 from leaklint.link.values import ClassValue, Container, FunctionId, Instance, Method
 from leaklint.obligations.bindings import are_names, is_whole, targets_of
-from leaklint.obligations.debts import Debt, Debts
+from leaklint.obligations.debts import Debt, Debts, takes_more
 from leaklint.obligations.pools import Pools
 from leaklint.obligations.risks import Risks
 from leaklint.obligations.things import Acquired, Thing
@@ -151,7 +151,7 @@ class Custody:
     def _is_for_the_maker(self, debt: Debt) -> bool:
         """Whether whoever makes the thing is to release it: not where its teardown ends one of many things in it, by name, or is given to
         somebody who will call it."""
-        if any(_takes_more(self.program.node(teardown)) for teardown in debt.teardowns):
+        if any(takes_more(self.program.node(teardown)) for teardown in debt.teardowns):
             return False
         return not any(teardown.source in self._handed_out for teardown in debt.teardowns)
 
@@ -311,7 +311,8 @@ class Custody:
                     if trail.owed:
                         ends.setdefault((None, id(node)), End(None, Edge.NEXT, node))
                 else:
-                    todo.append((target, known, _Trail(step.names, trail.owed or step.incurs, last, trail.raised)))
+                    held = _assume_held(choices, known, node, step.names)
+                    todo.append((target, held, _Trail(step.names, trail.owed or step.incurs, last, trail.raised)))
         return tuple(ends.values()), frozenset(fates)
 
     def _fate_in_turns(self, paths: Paths, uses: Uses, step: Node, names: frozenset[str]) -> Fate | None:
@@ -366,6 +367,14 @@ def _assume(choices: Choices, facts: Facts, names: frozenset[str], acquired: Acq
     return facts
 
 
+def _assume_held(choices: Choices, facts: Facts, node: Node, names: frozenset[str]) -> Facts:
+    """What holds where the thing has got another name, or the same one again by a call that hands it on: that is not None."""
+    bound = node.stmt.targets if isinstance(node.stmt, ir.Bind) and node.kind == "stmt" else ()
+    for name in sorted({name for target in bound for name in target_names(target)} & names):
+        facts = choices.assume(facts, ir.Name(name), holds=True)
+    return facts
+
+
 def _beyond_handlers(node: Node) -> frozenset[int]:
     """Where an exception goes on to that none of the handlers of a `try` catches, if some handler may catch it: the handlers say what the
     code expects, and what else may come is a guess."""
@@ -379,11 +388,6 @@ def _first(stmt: ir.Stmt) -> ir.Stmt:
     while isinstance(stmt, ir.Try) and stmt.body:
         stmt = stmt.body[0]
     return stmt
-
-
-def _takes_more(method: ir.Function) -> bool:
-    """Whether a method cannot be called without arguments."""
-    return any(p.default is None and p.kind in ("positional", "any", "keyword") for p in method.parameters[1:])
 
 
 def _stands_in(functions: Sequence[ir.Function], index: int, outer: int) -> bool:

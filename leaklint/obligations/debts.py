@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.exits.leaving import is_finalizer
 from leaklint.finding import Step
@@ -282,3 +283,8 @@ class Debts:
 def _runs_on(unit: Unit) -> bool:
     """Whether a unit goes on by itself once it is started; a callback does that only while it is armed."""
     return unit.kind is not UnitKind.CALLBACK or any(spawn.operation.does is Does.ARM for spawn in unit.spawns)
+
+
+def takes_more(method: ir.Function) -> bool:
+    """Whether a method cannot be called without arguments."""
+    return any(p.default is None and p.kind in ("positional", "any", "keyword") for p in method.parameters[1:])

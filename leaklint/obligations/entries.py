@@ -158,7 +158,15 @@ class Entries:
 def _is_first_use(program: Program, use: Use) -> bool:
     """Whether something is put in under a key because nothing is there yet (`if key not in table`): it is to stay."""
     for stmt in walk(program.node(use.function).body):
-        if isinstance(stmt, ir.Branch) and any(inner is use.stmt for inner in walk(stmt.body)):
+        if not isinstance(stmt, ir.Branch):
+            continue
+        if any(inner is use.stmt for inner in walk(stmt.orelse)):
+            match stmt.test:
+                case ir.Comparison(operators=("in",), left=key) if use.entry is not None and same(key, use.entry):
+                    return True
+                case _:
+                    pass
+        if any(inner is use.stmt for inner in walk(stmt.body)):
             match stmt.test:
                 case ir.Comparison(operators=("not in",), left=key) if use.entry is not None and same(key, use.entry):
                     return True

@@ -16,7 +16,7 @@ from leaklint.link.reasons import Why
 from leaklint.link.syntax import walk
 from leaklint.link.units import Unit
 from leaklint.link.values import ClassId, FunctionId, Instance, Resource
-from leaklint.obligations.debts import Debt, Debts
+from leaklint.obligations.debts import Debt, Debts, takes_more
 from leaklint.obligations.holdings import Place
 
 UNITS = frozenset({Kind.TASK, Kind.THREAD, Kind.PROCESS, Kind.TIMER})
@@ -212,8 +212,8 @@ class Owned:
         return frozenset(f for place in kept.holders for f in self.debts.holdings.methods(place.owner))
 
     def teardowns(self, kept: Kept) -> list[FunctionId]:
-        """The methods that end its owner, by a word of their name; those that do something."""
-        named = (f for f in self.methods(kept) if _is_ending(self.program.node(f).name) and _does_something(self.program.node(f)))
+        """The methods that end its owner, by a word of their name; those that do something, and not to what they are given."""
+        named = (f for f in self.methods(kept) if _ends_its_owner(self.program.node(f)) and _does_something(self.program.node(f)))
         return sorted(named, key=lambda f: (self.program.node(f).name.startswith("_"), f))
 
     def label(self, kept: Kept) -> str:
@@ -235,6 +235,10 @@ ENDINGS = frozenset(
     }
 )  # fmt: skip
 """Names of methods by which objects are ended."""
+
+
+def _ends_its_owner(node: ir.Function) -> bool:
+    return _is_ending(node.name) and (node.name.startswith("__") or not takes_more(node))
 
 
 def _is_ending(name: str) -> bool:

@@ -287,6 +287,8 @@ class _Judge:
             waited = trail.waited or self._waits(function, node)
             last = node if node.stmt is not None and node.kind != "exit" else trail.last
             for way, target, known in choices.onward(node, facts):
+                if _tells_gone(entry, node, way):
+                    continue
                 if way in EXCEPTIONAL and id(node.stmt) in cleaning and not isinstance(node.stmt, ir.Raise):
                     continue
                 raised = (way, node) if way in EXCEPTIONAL and node.kind != "except" else trail.raised
@@ -313,6 +315,22 @@ class _Judge:
         often = graph.recurrences.of(function)
         facts = {"table": table.label, "function": qualname, "growth": grows(graph, often, "entry", function)}
         return Leak(graph.program.path(function.module), entry.at, qualname, facts, Confidence.LIKELY, often.growth, trace, variant)
+
+
+def _tells_gone(entry: Entry, node: Node, way: Edge) -> bool:
+    """Whether a test of the table says, on this way on, that the entry is not in it: somebody has taken it out."""
+    match node.stmt:
+        case ir.Branch(test=test) | ir.While(test=test) if node.kind == "test":
+            match test:
+                case ir.Comparison(
+                    left=key, operators=("in" | "not in" as operator,), rights=(ir.Attribute(name=name) | ir.Name(id=name),)
+                ):
+                    asked = name == entry.table.name and any(same(key, one) for one in entry.names)
+                    return asked and way is (Edge.FALSE if operator == "in" else Edge.TRUE)
+                case _:
+                    return False
+        case _:
+            return False
 
 
 def _calmly_after(start: Node) -> Iterator[Node]:

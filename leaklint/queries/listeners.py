@@ -171,9 +171,14 @@ def _fault(graph: Graph, table: Table, use: Use, one: Registration, removers: fr
     if _is_guarded(graph, one) or not _comes_and_goes(graph, one.function):
         return None
     if not removers and not table.of(Act.LEND):
-        return "hook" if table.home_is_module else None
+        return "hook" if table.home_is_module and not _replaces(use) else None
     lives_on = bool(removers) and isinstance(table.home, ClassId) and not _made_by(graph, one)
     return "listener" if lives_on and _is_switched_off(graph, one) and not _is_taken_back(graph, one, removers) else None
+
+
+def _replaces(use: Use) -> bool:
+    """Whether it is put in under a name, where the next one of that name takes its place."""
+    return use.entry is not None and use.entry != use.value
 
 
 def _is_guarded(graph: Graph, one: Registration) -> bool:

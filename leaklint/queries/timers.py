@@ -13,6 +13,7 @@ from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.flow.state import CallRecord, LibraryCall
+from leaklint.link.syntax import walk
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, FunctionValue, Instance, Method
 from leaklint.obligations.armed import Armed, Kept
@@ -283,6 +284,7 @@ def _way_past(graph: Graph, unit: Unit, made: LibraryCall) -> ir.Span | None:
         return None
     given = [e.stmt.test for e in place.around if isinstance(e.stmt, ir.Branch) and e.block == "body"]
     told = frozenset(o for f in program.reached(unit.entries) for a in program.actions_in(f) if a.does is Does.SIGNAL for o in a.subjects)
+    fired = _fired(graph, function, told)
 
     def truth(test: ir.Expr) -> bool | None:
         """What a test gives while the timer is armed."""
@@ -291,11 +293,17 @@ def _way_past(graph: Graph, unit: Unit, made: LibraryCall) -> ir.Span | None:
         match test:
             case ir.Name(id=name) if name in names:
                 return True
+            case ir.Name(id=name) if name in fired:
+                return not fired[name]
             case ir.Comparison(left=ir.Name(id=name), operators=("is" | "is not" as operator,), rights=(ir.Constant(kind="none"),)):
                 return operator == "is not" if name in names else None
             case ir.Call(function=ir.Attribute(base=ir.Name(id=name), name="done" | "is_set"), arguments=()):
                 asked = program.local_objects(function, [name])
                 return False if asked and asked <= told else None  # it is the timer that sets it
+            case ir.Call(function=ir.Attribute(base=ir.Name(id=name), name="is_alive"), arguments=()) if name in names:
+                return True
+            case ir.Call(function=ir.Attribute(base=ir.Name(id=name), name="cancelled"), arguments=()) if name in names:
+                return False
             case _:
                 return None
 
@@ -320,3 +328,28 @@ def _way_past(graph: Graph, unit: Unit, made: LibraryCall) -> ir.Span | None:
         return None
     last = before.get(id(found))
     return last.stmt.at if last is not None and isinstance(last.stmt, ir.Return | ir.Raise) else program.node(function).at
+
+
+def _fired(graph: Graph, function: FunctionId, told: frozenset[int]) -> dict[str, bool]:
+    """The flags that say whether the timer has fired, and how: a handler sets them for what the wait raises that the timer ends."""
+    program = graph.program
+    found: dict[str, bool] = {}
+    for stmt in walk(program.node(function).body):
+        if isinstance(stmt, ir.Try):
+            inside = {id(inner) for inner in walk(stmt.body)}
+            sites = (number for node in graph.paths(function).nodes if id(node.stmt) in inside for number in node.sites())
+            if any(action.subjects & told for number in sites for action in program.at(function.site(number))):
+                for handler in stmt.handlers:
+                    found |= _flags_set(handler.body)
+    return found
+
+
+def _flags_set(body: tuple[ir.Stmt, ...]) -> dict[str, bool]:
+    found: dict[str, bool] = {}
+    for stmt in body:
+        match stmt:
+            case ir.Bind(targets=(ir.Name(id=name),), value=ir.Constant(kind="bool", text=text)):
+                found[name] = text == "True"
+            case _:
+                pass
+    return found

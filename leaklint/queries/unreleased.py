@@ -30,7 +30,7 @@ def unreleased(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         holding = Holding(graph, what)
         if not holding.is_known or holding.is_signal or _dies_with_its_function(graph, holding):
             continue
-        if _starts_empty(graph, what) or _is_only_tried(graph, what):
+        if _starts_empty(graph, what) or _is_only_tried(graph, what) or _is_only_asked(graph, what):
             continue
         functions = set(what.functions)
         for acquirer in holding.acquirers:
@@ -73,6 +73,12 @@ def _is_only_tried(graph: Graph, what: Holdable) -> bool:
         for a in program.on(o)
         if a.does in (Does.ACQUIRE, Does.WAIT) and a.call.subject == o
     )
+
+
+def _is_only_asked(graph: Graph, what: Holdable) -> bool:
+    """Whether nobody ever gives it back, and others ask whether it is held: it tells them once that somebody has come so far."""
+    done = {a.does for o in what.objects for a in graph.program.on(o)}
+    return Does.OBSERVE in done and Does.RELEASE not in done
 
 
 def _gives_up(acquire: Action) -> bool:
