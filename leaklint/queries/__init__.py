@@ -82,7 +82,9 @@ QUERIES: dict[str, Query] = {
         sometimes="operation object lock waker growth",
         suspended="lock waker",
     ),
-    "must-release": _query(must_release, FACTS, Owed, nowhere=FACTS, way=FACTS, lost=FACTS, cancelled=FACTS, owner=FACTS, endless=FACTS),
+    "must-release": _query(
+        must_release, FACTS, Owed, nowhere=FACTS, way=FACTS, lost=FACTS, cancelled=FACTS, owner=FACTS, endless=FACTS, restarted=FACTS
+    ),
     "partial-teardown": _query(partial_teardown, PARTIAL_FACTS),
     "taken-twice": _query(taken_twice, "object function growth"),
     "ordered-differently": _query(

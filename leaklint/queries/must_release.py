@@ -18,6 +18,7 @@ from leaklint.obligations.owned import UNITS, Owned
 from leaklint.queries.forgotten import owner_leaks, partial_teardowns, unit_leaks
 from leaklint.queries.leaving import path_leaks
 from leaklint.queries.query import NoOptions
+from leaklint.queries.restarted import restart_leaks
 from leaklint.queries.waiting import Waiting
 
 
@@ -54,6 +55,7 @@ def must_release(graph: Graph, options: Options) -> Iterator[Leak]:
         owner_leaks(known.owned, known.waiting, kinds),
         path_leaks(graph, known.custody, kinds - _BY_OWNER),
         unit_leaks(known.owned, known.waiting, kinds),
+        restart_leaks(graph, known.owned.debts.holdings) if Kind.THREAD in kinds else (),
     ):
         for leak in found:
             if (leak.path, leak.at) not in told:
