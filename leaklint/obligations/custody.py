@@ -59,7 +59,7 @@ class Custody:
         self.pools = Pools(graph.program)
         self._outcomes: dict[FunctionId, tuple[Outcome, ...]] = {}
         self._given: dict[FunctionId, tuple[Thing, ...]] = {}
-        self._dropped: dict[tuple[FunctionId, str], bool] = {}
+        self._dropped: dict[tuple[FunctionId, str, int | None, frozenset[FunctionId]], bool] = {}
         self._cleanups: dict[tuple[int, int], frozenset[int]] = {}
         self._shared_names: dict[tuple[int, int], frozenset[str]] = {}
         self._depth = 0
@@ -246,8 +246,8 @@ class Custody:
     # --- the ways on
 
     def may_drop(self, function: FunctionId, parameter: str, thing: Thing) -> bool:
-        """Whether a constructor may raise, by a `raise` of its own or below it, before anything keeps what the parameter gets."""
-        key = (function, parameter)
+        """Whether a function may raise, by a `raise` of its own or below it, before anything keeps what the parameter gets."""
+        key = (function, parameter, thing.object, thing.takers)
         if key not in self._dropped:
             self._dropped[key] = False
             paths = self.graph.paths(function)

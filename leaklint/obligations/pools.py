@@ -70,7 +70,7 @@ class Pools:
 
     def takers(self, lenders: set[FunctionId]) -> frozenset[FunctionId]:
         """The methods that take back what any of these functions may lend; none unless each of them lends."""
-        real = [f for f in lenders if not _is_abstract(self.program.node(f))]
+        real = [f for f in lenders if not is_abstract(self.program.node(f))]
         if not all(f.source in self._lenders for f in real):
             return frozenset()
         return frozenset(taker for f in real for taker in self._lenders[f.source])
@@ -156,5 +156,6 @@ def _bare(value: ir.Expr) -> ir.Expr:
     return value.value if isinstance(value, ir.Await) else value
 
 
-def _is_abstract(node: ir.Function) -> bool:
+def is_abstract(node: ir.Function) -> bool:
+    """Whether a function only says what others are like: a method that subclasses write, a signature for type checkers."""
     return all(isinstance(s, ir.Raise) or (isinstance(s, ir.Evaluate) and isinstance(s.value, ir.Constant)) for s in node.body)

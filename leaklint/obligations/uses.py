@@ -9,12 +9,14 @@ from enum import IntEnum
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Gives, Kind
 from leaklint.graph import Graph
+from leaklint.link.decorators import Binding, binding
 from leaklint.link.effects import Effect
 from leaklint.link.effects.kinds import CANCELS, CLOSES, RELEASES
 from leaklint.link.program import Program
 from leaklint.link.raising import ANY
 from leaklint.link.syntax import bound_by, parts, target_names
 from leaklint.link.values import ClassValue, FunctionId
+from leaklint.obligations.pools import is_abstract
 from leaklint.obligations.things import Thing
 from leaklint.paths import Node
 
@@ -58,8 +60,8 @@ UNITS = frozenset({Kind.TASK, Kind.FUTURE, Kind.THREAD, Kind.PROCESS, Kind.TIMER
 
 
 class Uses:
-    """Answers for one thing in one function. `may_drop(constructor, parameter, thing)`: whether a constructor may raise before anything
-    keeps the thing that this parameter gets."""
+    """Answers for one thing in one function. `may_drop(function, parameter, thing)`: whether a function may raise before anything keeps
+    the thing that this parameter gets."""
 
     def __init__(self, graph: Graph, function: FunctionId, thing: Thing, may_drop: Callable[[FunctionId, str, Thing], bool]) -> None:
         self.graph = graph
@@ -335,7 +337,7 @@ class _Reading:
         if any(a.does in (Does.SHIELD, Does.WAIT) for a in actions) and self.thing.kind in UNITS:
             self.unless_cancelled = True
         makes = any(isinstance(self.program.value(o), ClassValue) for o in self.program.called(site))
-        if makes and self._may_be_dropped(call, argument):
+        if self._may_be_dropped(call, argument, awaited):
             self.unless_raised = True
         callees = self.program.state.callees.get(site, set())
         if callees and self._releases_below(callees):
@@ -363,14 +365,17 @@ class _Reading:
         reached = self.program.reached(callees)
         return any(action.method in self._releasing and action.function in reached for action in self.program.on(obj))
 
-    def _may_be_dropped(self, call: ir.Call, argument: ir.Argument) -> bool:
-        """Whether the call is that of a constructor which may raise before anything keeps the argument."""
-        for callee in self.program.state.callees.get(self.uses.function.site(call.site), ()):
-            node = self.program.node(callee)
-            parameter = parameter_of(node, call, argument) if node.name == "__init__" else None
-            if parameter is not None and self.uses.may_drop(callee, parameter, self.thing):
-                return True
-        return False
+    def _may_be_dropped(self, call: ir.Call, argument: ir.Argument, awaited: bool) -> bool:
+        """Whether the call is that of a function which may raise before anything keeps the argument."""
+        callees = self.program.state.callees.get(self.uses.function.site(call.site), set())
+        callees = {f for f in callees if not is_abstract(self.program.node(f))}
+        return bool(callees) and all(self._may_drop(callee, call, argument, awaited) for callee in callees)
+
+    def _may_drop(self, callee: FunctionId, call: ir.Call, argument: ir.Argument, awaited: bool) -> bool:
+        node = self.program.node(callee)
+        parameter = parameter_of(node, call, argument)
+        runs = node.is_async is awaited and not node.is_generator
+        return runs and parameter is not None and self.uses.may_drop(callee, parameter, self.thing)
 
 
 def gives_self(program: Program, method: FunctionId) -> bool:
@@ -380,13 +385,14 @@ def gives_self(program: Program, method: FunctionId) -> bool:
 
 
 def parameter_of(node: ir.Function, call: ir.Call, argument: ir.Argument) -> str | None:
-    """The parameter of a constructor that an argument lands in; None where stars hide it."""
+    """The parameter of a function, or of a method on its object, that an argument lands in; None where stars hide it."""
     if argument.keyword is not None:
         return argument.keyword if any(p.name == argument.keyword for p in node.parameters) else None
     if argument.star or any(a.star for a in call.arguments):
         return None
     position = [a for a in call.arguments if a.keyword is None].index(argument)
-    positional = [p.name for p in node.parameters if p.kind in ("positional", "any")][1:]
+    bound = 0 if node.owner is None or binding(node) is Binding.STATIC else 1
+    positional = [p.name for p in node.parameters if p.kind in ("positional", "any")][bound:]
     return positional[position] if position < len(positional) else None
 
 
