@@ -55,7 +55,7 @@ def must_release(graph: Graph, options: Options) -> Iterator[Leak]:
         owner_leaks(known.owned, known.waiting, kinds),
         path_leaks(graph, known.custody, kinds - _BY_OWNER),
         unit_leaks(known.owned, known.waiting, kinds),
-        restart_leaks(graph, known.owned.debts.holdings) if Kind.THREAD in kinds else (),
+        restart_leaks(graph, known.owned.debts.holdings, kinds),
     ):
         for leak in found:
             if (leak.path, leak.at) not in told:

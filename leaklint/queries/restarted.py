@@ -1,4 +1,4 @@
-"""LK203: a thread that its owner forgets after telling it to stop, and that a new start tells to go on."""
+"""LK202, LK203: a unit that its owner forgets after telling it to stop, and that a new start tells to go on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from leaklint.link.values import FunctionId
 from leaklint.obligations.holdings import Holdings, Place
 from leaklint.queries.wording import grows
 
-_LOOKS_AT_THREAD = frozenset({Does.JOIN, Does.OBSERVE})
+_LOOKS_AFTER = frozenset({Does.JOIN, Does.OBSERVE, Does.CANCEL, Does.WAIT, Does.BOUND, Does.SHIELD, Does.REGISTER})
+_KINDS = {UnitKind.THREAD: Kind.THREAD, UnitKind.TASK: Kind.TASK}
+_WAITS_FOR = {Kind.THREAD: ("joins", "`{}.join()`"), Kind.TASK: ("awaits or cancels", "`{}.cancel()`, or await it,")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,28 +33,26 @@ class _Restart:
     flag: Flag
 
 
-def restart_leaks(graph: Graph, holdings: Holdings) -> Iterator[Leak]:
-    """A thread that may still be in the middle of a turn when the flag which should end it is set back: nobody joined it, and the attribute
-    that held it was set to None so that another could be started."""
+def restart_leaks(graph: Graph, holdings: Holdings, kinds: frozenset[Kind | None]) -> Iterator[Leak]:
+    """A thread or task that may still be in the middle of a turn when the flag which should end it is set back: nobody waited for it, and
+    the attribute that held it was set to None so that another could be started."""
     told: set[tuple[str, ir.Span]] = set()
     for unit in graph.program.units:
-        if unit.kind is not UnitKind.THREAD or not unit.spawns or unit.made is None or _is_looked_after(graph, unit):
+        kind = _KINDS.get(unit.kind)
+        if kind not in kinds or kind is None or not unit.spawns or unit.made is None or _is_looked_after(graph, unit):
             continue
         for place in sorted({place for obj in unit.handle for place in holdings.holding(obj)}):
             restart = _restart(graph, holdings, unit, place)
             where = graph.program.path(unit.made.record.function.module), unit.made.record.at
             if restart is not None and where not in told:
                 told.add(where)
-                yield _leak(graph, unit, place, restart)
+                yield _leak(graph, unit, kind, place, restart)
 
 
 def _is_looked_after(graph: Graph, unit: Unit) -> bool:
-    """Whether anybody joins the thread, asks how it is, or may do so out of sight."""
+    """Whether anybody waits for the unit, asks how it is, or may do so out of sight."""
     program = graph.program
-    return any(
-        program.opened(obj) is not None or any(a.does in _LOOKS_AT_THREAD and a.method != "start" for a in program.on(obj))
-        for obj in unit.handle
-    )
+    return any(program.opened(obj) is not None or any(a.does in _LOOKS_AFTER for a in program.on(obj)) for obj in unit.handle)
 
 
 def _restart(graph: Graph, holdings: Holdings, unit: Unit, place: Place) -> _Restart | None:
@@ -104,37 +104,38 @@ def _is_none(load: Load) -> bool:
 
 
 def _reads(node: ir.Function, name: str) -> bool:
-    """Whether a function reads an attribute of that name: a thread may see there that another has taken its place."""
+    """Whether a function reads an attribute of that name: a unit may see there that another has taken its place."""
     parts = (part for stmt in walk(node.body) for e in expressions(stmt) for part in subexpressions(e))
     targets = {id(t) for stmt in walk(node.body) if isinstance(stmt, ir.Bind) for t in stmt.targets}
     return any(isinstance(part, ir.Attribute) and part.name == name and id(part) not in targets for part in parts)
 
 
 def _is_for_others(graph: Graph, unit: Unit, function: FunctionId) -> bool:
-    """Whether not only the thread itself runs a function."""
+    """Whether not only the unit itself runs a function."""
     program, inside = graph.program, graph.program.reached(unit.entries)
     return function not in inside or function in program.openness.callable or bool(program.callers.get(function, frozenset()) - inside)
 
 
-def _leak(graph: Graph, unit: Unit, place: Place, restart: _Restart) -> Leak:
+def _leak(graph: Graph, unit: Unit, kind: Kind, place: Place, restart: _Restart) -> Leak:
     assert unit.made is not None
     program, made = graph.program, unit.made.record
     flag = restart.flag.name or min(program.describe(obj) for obj in restart.flag.bases)
     forgets, revives = graph.qualname(restart.forgets), graph.qualname(restart.revives)
     often = graph.recurrence([made])
+    waits, release = _WAITS_FOR[kind]
     trace = (
-        graph.step(made.function, made.at, f"the thread that runs `{unit.name}` is made here and kept as `{place.name}`"),
+        graph.step(made.function, made.at, f"the {kind.value} that runs `{unit.name}` is made here and kept as `{place.name}`"),
         graph.step(
-            restart.forgets, program.node(restart.forgets).at, f"`{forgets}` sets `{flag}` to end it, and drops it without a `join()`"
+            restart.forgets, program.node(restart.forgets).at, f"`{forgets}` sets `{flag}` to end it and drops it; nobody {waits} it"
         ),
-        graph.step(restart.revives, program.node(restart.revives).at, f"`{revives}` sets `{flag}` back and starts another thread"),
-        graph.step(made.function, made.at, "if the old thread has not looked at the flag in the meantime, both of them go on"),
+        graph.step(restart.revives, program.node(restart.revives).at, f"`{revives}` sets `{flag}` back and starts another {kind.value}"),
+        graph.step(made.function, made.at, "if the old one has not looked at the flag in the meantime, both of them go on"),
     )
     return Leak(
         program.path(made.function.module), made.at, graph.qualname(made.function),
         {
-            "object": unit.name, "release": f"`{place.name}.join()`", "function": forgets,
-            "growth": grows(graph, often, Kind.THREAD.value, made.function),
+            "object": unit.name, "release": release.format(place.name), "function": forgets,
+            "growth": grows(graph, often, kind.value, made.function),
         },
         Confidence.LIKELY, often.growth, trace, "restarted",
     )  # fmt: skip
