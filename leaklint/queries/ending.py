@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does, Kind
+from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.syntax import expressions, subexpressions, walk
@@ -36,7 +36,10 @@ def awaited_attributes(graph: Graph, unit: Unit) -> frozenset[str]:
 
 
 def _is_a_thread(graph: Graph, unit: Unit) -> bool:
-    """Whether the task only waits for a call in a thread, which no cancellation stops (`create_task(to_thread(f))`)."""
+    """Whether it is a job of a pool, or the task only waits for a call in a thread: no cancellation stops either of them
+    (`run_in_executor(pool, f)`, `create_task(to_thread(f))`)."""
+    if unit.kind is UnitKind.JOB:
+        return True
     program = graph.program
     values = [program.value(o) for o in unit.made.entries] if unit.made is not None else []
     runs = [a.does is Does.RUN for value in values if isinstance(value, Pending) for a in program.at(value.site)]
