@@ -128,7 +128,7 @@ class _Race:
     def _takes_it_for_the_winner(self, starts: list[Node]) -> list[Node]:
         """The nodes that cancel the only other one, when a test leads there: one of two is done, so it is this one."""
         others = [(unit, birth) for unit, birth in self.entered if birth != self.birth]
-        if len(self._tasks) != 2 or len(others) != 1 or self.action.bounded:
+        if not self._are_two or len(others) != 1 or self.action.bounded:
             return []
         (other, _), *_ = others
         found = [
@@ -156,14 +156,24 @@ class _Race:
     def _is_ended_by_others(self) -> bool:
         """Whether the wait is also for what others own: when that is ready, the loop is perhaps over."""
         owned = frozenset(obj for unit, _ in self.entered for obj in unit.handle)
-        given = self.action.call.given.get(self.action.call.operation.subject or "")
-        bound = [s.value for s in walk(self.graph.program.node(self.function).body) if isinstance(s, ir.Bind) and s.targets == (given,)]
-        for display in (given, *bound):
-            for item in display.items if isinstance(display, ir.Display) else ():
+        for display in self._displays:
+            for item in display.items:
                 if isinstance(item, ir.Name | ir.Attribute) and not holders(self.graph, self.function, item, owned):
                     return True
         whole = (o for o in self.action.subjects if not isinstance(self.graph.program.value(o), Container))
         return not owned.issuperset(whole)
+
+    @cached_property
+    def _displays(self) -> list[ir.Display]:
+        """What the wait is given, as far as it is written out: there, or where a name gets it."""
+        given = self.action.call.given.get(self.action.call.operation.subject or "")
+        bound = [s.value for s in walk(self.graph.program.node(self.function).body) if isinstance(s, ir.Bind) and s.targets == (given,)]
+        return [display for display in (given, *bound) if isinstance(display, ir.Display)]
+
+    @cached_property
+    def _are_two(self) -> bool:
+        """Whether the wait is for two things."""
+        return len(self._tasks) == 2 or (bool(self._displays) and all(len(display.items) == 2 for display in self._displays))
 
     def _follows(self, node: Node, edge: Edge) -> bool:
         if isinstance(node.stmt, ir.For) and node.kind == "step" and node.stmt is self._loop and edge is Edge.FALSE:
@@ -214,7 +224,7 @@ class _Race:
     @cached_property
     def _left(self) -> frozenset[str]:
         """The names of what is taken from those that are not done, when these are not many: one of two, and no timeout."""
-        if len(self._tasks) != 2 or self.action.bounded:
+        if not self._are_two or self.action.bounded:
             return frozenset()
         return frozenset(
             name
@@ -250,6 +260,9 @@ class _Race:
                 return operator == "is not" if name in self._pending | self._own | self._entered else None
             case ir.Name(id=name) if name in self._done and len(self._tasks) == 1 and self._is_single:
                 return False
+            case ir.Comparison(left=ir.Name(id=name), operators=("is" | "is not" as operator,), rights=(other,)) if name in self._done:
+                if self._denotes_the_other(other):
+                    return operator == "is"
             case ir.Comparison(left=ir.Name(id=name), operators=("in" | "not in" as operator,), rights=(ir.Name(id=group),)):
                 if group in self._done | self._pending and (name in self._own or self._is_the_other(name)):
                     return (group in self._pending) is ((operator == "in") is (name in self._own))
@@ -266,14 +279,21 @@ class _Race:
 
     def _is_the_other(self, name: str) -> bool:
         """Whether a name means the other one of two: if this one is still running, that one is done."""
-        if len(self._tasks) != 2 or self.action.bounded or not self._is_single:
+        if not self._are_two or self.action.bounded or not self._is_single:
             return False
         others = self._tasks - self.unit.handle
         return may_hold(self.graph, self.function, name, others) and not may_hold(self.graph, self.function, name, self.unit.handle)
 
+    def _denotes_the_other(self, expression: ir.Expr) -> bool:
+        """Whether an expression means the other one of two."""
+        if isinstance(expression, ir.Name):
+            return self._is_the_other(expression.id)
+        meant = self.graph.program.denoted(self.function, expression) if isinstance(expression, ir.Attribute) else frozenset[int]()
+        return self._are_two and not self.action.bounded and self._is_single and bool(meant) and meant <= self._tasks - self.unit.handle
+
     def _asks_the_other(self, number: int) -> bool:
         """Whether a call looks at the other one of two."""
-        if len(self._tasks) != 2 or self.action.bounded or not self._is_single:
+        if not self._are_two or self.action.bounded or not self._is_single:
             return False
         looks = [a for a in self.graph.program.at(self.function.site(number)) if a.does is Does.OBSERVE]
         return bool(looks) and all(a.subjects and a.subjects <= self._tasks - self.unit.handle for a in looks)
