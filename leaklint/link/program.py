@@ -15,6 +15,7 @@ from leaklint.link.raising import Raising
 from leaklint.link.suspending import Suspending
 from leaklint.link.units import Unit, units
 from leaklint.link.values import (
+    ClassId,
     ClassValue,
     ContainerMethod,
     Coroutine,
@@ -99,6 +100,33 @@ class Program(Objects):
     def called(self, site: Site) -> frozenset[int]:
         """The objects that a call may call."""
         return self.holds(self._callee.get(site, NOTHING))
+
+    def makers(self, cls: ClassId) -> frozenset[ClassId]:
+        """The classes on whose objects the instances of a class are made, by their methods or by what these make in turn. Classes below
+        and above each other count as one."""
+        found: set[ClassId] = set()
+        todo = list(self._kin(cls))
+        while todo:
+            for maker in self._makers.get(todo.pop(), set()) - found:
+                kin = self._kin(maker)
+                found |= kin
+                todo += kin
+        return frozenset(found)
+
+    @cached_property
+    def _makers(self) -> dict[ClassId, set[ClassId]]:
+        """Class → the classes whose methods call it."""
+        found: dict[ClassId, set[ClassId]] = {}
+        for record in self.state.calls:
+            maker = self.class_of(record.function) if record.by is None else None
+            for obj in self.called(record.site) if maker is not None else ():
+                if isinstance(value := self.value(obj), ClassValue) and maker is not None:
+                    found.setdefault(value.cls, set()).add(maker)
+        return found
+
+    def _kin(self, cls: ClassId) -> set[ClassId]:
+        names = self.state.names
+        return {cls, *names.lineage(cls)[0], *names.below(cls)}
 
     def arguments(self, site: Site) -> list[int]:
         """The variables of what a call is given."""

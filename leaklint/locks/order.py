@@ -11,7 +11,7 @@ from leaklint.finding import Growth
 from leaklint.graph import Graph
 from leaklint.link.flow.state import LibraryCall
 from leaklint.link.units import Unit
-from leaklint.link.values import FunctionId, Resource
+from leaklint.link.values import ClassId, FunctionId, Resource
 from leaklint.locks.calls import Call
 from leaklint.locks.events import Event, Take
 from leaklint.locks.flow import State
@@ -105,7 +105,27 @@ class Order:
     def may_meet(self, one: Nesting, other: Nesting) -> bool:
         """Whether two nestings of opposite order may run at the same time on the same locks: no lock around both, and not one unit
         alone."""
-        return not one.gates & other.gates and self._in_two_units(one.function, other.function) and self._on_same_locks(one, other)
+        return not one.gates & other.gates and self._in_two_units(one.function, other.function) and self._may_be_same(one, other)
+
+    def is_known_to_meet(self, one: Nesting, other: Nesting) -> bool:
+        """Whether two that may meet are known to be about the same two locks, and not about those of other instances: both take them
+        from one object, or the objects of one class make those of the other. Where each makes the other the instances have several
+        parts to play: a master connection and those of its workers. Others must be a lock that the program has once."""
+        if all(_of_one_object(nesting) for nesting in (one, other)):
+            return True
+        makers = [self._made_within(lock) for lock in self._locks(one, other)]
+        (first, above_first), (second, above_second) = makers
+        makes, is_made = first in above_second, second in above_first
+        if first is not None and second is not None and first != second and (makes or is_made):
+            return makes is not is_made
+        return self._is_any_single(one, other)
+
+    def _made_within(self, lock: int) -> tuple[ClassId | None, frozenset[ClassId]]:
+        """The class whose objects make a lock, and those that make them."""
+        program = self.graph.program
+        made = program.made_at(lock)
+        cls = program.class_of(made[0]) if made is not None else None
+        return cls, program.makers(cls) if cls is not None else frozenset()
 
     def _in_two_units(self, one: FunctionId, other: FunctionId) -> bool:
         first, second = self.graph.runners(one), self.graph.runners(other)
@@ -126,16 +146,21 @@ class Order:
         place = self.graph.program.place(spawn.record.function, spawn.record.site.number)
         return place is not None and (bool(place.loops) or place.in_comprehension)
 
-    def _on_same_locks(self, one: Nesting, other: Nesting) -> bool:
+    def _may_be_same(self, one: Nesting, other: Nesting) -> bool:
         """Whether the locks of both may be the same two: there is one of each, they belong to different classes, or each nesting takes
         both from one object."""
-        locks = (min(one.held.locks), min(other.held.locks))
-        if any(self.locks.identity.is_single(lock) for lock in locks):
+        if self._is_any_single(one, other):
             return True
-        owners = [self.graph.program.holders.get(lock, frozenset()) for lock in locks]
+        owners = [self.graph.program.holders.get(lock, frozenset()) for lock in self._locks(one, other)]
         if owners[0] and owners[1] and not owners[0] & owners[1]:
             return True
         return all(_of_one_object(nesting) for nesting in (one, other))
+
+    def _is_any_single(self, one: Nesting, other: Nesting) -> bool:
+        return any(self.locks.identity.is_single(lock) for lock in self._locks(one, other))
+
+    def _locks(self, one: Nesting, other: Nesting) -> tuple[int, int]:
+        return min(one.held.locks), min(other.held.locks)
 
 
 def _of_one_object(nesting: Nesting) -> bool:

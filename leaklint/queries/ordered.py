@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import product
+from collections.abc import Callable, Iterator
+from itertools import combinations, product
 
 from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph, rings
@@ -22,16 +22,17 @@ def ordered_differently(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     for ring in rings(order.pairs, _LONGEST):
         pairs = list(zip(ring, ring[1:] + ring[:1], strict=True))
         ways = [list(order.nestings(held, taken)) for held, taken in pairs]
-        met = next((chosen for chosen in product(*ways) if _may_all_meet(order, chosen)), None)
-        if met is not None:
-            yield _leak(graph, list(met))
+        met = [chosen for chosen in product(*ways) if _each_two(order.may_meet, chosen)]
+        known = next((chosen for chosen in met if _each_two(order.is_known_to_meet, chosen)), None)
+        if met:
+            yield _leak(graph, list(known or met[0]), Confidence.LIKELY if known is not None else Confidence.POSSIBLE)
 
 
-def _may_all_meet(order: Order, chosen: tuple[Nesting, ...]) -> bool:
-    return all(order.may_meet(one, other) for n, one in enumerate(chosen) for other in chosen[n + 1 :])
+def _each_two(meet: Callable[[Nesting, Nesting], bool], chosen: tuple[Nesting, ...]) -> bool:
+    return all(meet(one, other) for one, other in combinations(chosen, 2))
 
 
-def _leak(graph: Graph, ring: list[Nesting]) -> Leak:
+def _leak(graph: Graph, ring: list[Nesting], confidence: Confidence) -> Leak:
     first = min(range(len(ring)), key=lambda n: _place(graph, ring[n]))
     ring = ring[first:] + ring[:first]
     one, other = ring[0], ring[1]
@@ -45,7 +46,7 @@ def _leak(graph: Graph, ring: list[Nesting]) -> Leak:
             "object": names[0], "other": names[1], "function": qualname or "the module",
             "elsewhere": graph.qualname(other.function) or "the module", "growth": grows(graph, often, "waiting caller", one.function),
         },
-        Confidence.LIKELY, often.growth, tuple(trace), variant="default" if len(ring) == 2 else "ring",
+        confidence, often.growth, tuple(trace), variant="default" if len(ring) == 2 else "ring",
     )  # fmt: skip
 
 
