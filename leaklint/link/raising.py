@@ -88,7 +88,7 @@ class Raising:
             found |= {name.rpartition(".")[2] for name in (operation.raises if stays else operation.raises + operation.gives_up)}
             if self._is_at_the_mercy(action):
                 found.add("OSError")
-            if action.does not in _QUIET:
+            if action.does not in _QUIET and not self._is_told_later(action):
                 found |= {n for entry in program.entries(action.call) for n in self._known.get(entry, frozenset())}
         if not callees and not actions and not program.is_inert(site) and not program.makes_plainly(site) and not _is_plain(call):
             found.add(ANY)
@@ -101,6 +101,12 @@ class Raising:
         if action.does is Does.MAKE:
             return action.call.operation.is_async
         return action.waits is Waits.UNTIL_READY and any(self.program.kind(o) in _FAR for o in action.subjects)
+
+    def _is_told_later(self, action: Action) -> bool:
+        """Whether what a job raises comes out where its result is asked for, and not where the job is submitted: it gives a future that
+        nobody can await."""
+        gives = self.program.models.types.get(str(action.call.operation.returns))
+        return action.does is Does.SUBMIT and gives is not None and gives.kind is Kind.FUTURE and "__await__" not in gives.methods
 
     def _always_has_room(self, action: Action) -> bool:
         """Whether it sends to channels without a bound: they are never full."""

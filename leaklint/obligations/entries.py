@@ -45,14 +45,15 @@ class Entries:
         self.table = table
         self.takes = [use for use in table.of(Act.TAKE, Act.DRAIN) if self.program.node(use.function).name not in MAKERS]
         self.stmts = {(use.function.source, id(use.stmt)) for use in self.takes}
-        self.removing = self._upwards({use.function.source for use in self.takes if not use.is_handed})
+        self.removing = self.upwards(*(use.function.source for use in self.takes if not use.is_handed))
         self.removers = {use.function.source for use in self.takes}
         self._names = {self._node(source).name for source in self.removers} - {"<lambda>"}
 
     def _node(self, source: tuple[int, int]) -> ir.Function:
         return self.program.modules[source[0]].summary.functions[source[1]]
 
-    def _upwards(self, sources: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    def upwards(self, *sources: tuple[int, int]) -> set[tuple[int, int]]:
+        """Functions and those that call them, through a few calls."""
         found, near = set(sources), set(sources)
         for _ in range(_FARTHEST):
             near = {c for one in near for c in self._callers(one)} - found

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from leaklint import ir
+from leaklint.catalog.grammar import Does
 from leaklint.link.program import Program
 from leaklint.link.syntax import bound_names, expressions, parts, scope_names, subexpressions, walk
 from leaklint.link.values import FunctionId
@@ -129,6 +130,7 @@ class _Reading:
                     deep, around = True, call
                 case ir.Call(function=function) if function is not here:
                     yield from self._given(around, here, use)
+                    yield from self._visits_view(around, outer, stmt, use)
                     return
                 case ir.Choice() | ir.Walrus() | ir.Await() | ir.Starred():
                     if isinstance(around, ir.Walrus):
@@ -143,6 +145,7 @@ class _Reading:
                     for clause in clauses:
                         if clause.iterable is here:
                             self._alias_each(clause.target, table)
+                            yield use(Act.VISIT, value=clause.target)
                     return
                 case _:
                     return
@@ -172,6 +175,26 @@ class _Reading:
             values = [a.value for a in call.arguments]
             rest = values[values.index(here) + 1 :] if here in values else []
             yield use(Act.LEND, value=rest[0] if rest else None, at=call.at)
+
+    def _visits_view(self, call: ir.Call, outer: list[ir.Expr], stmt: ir.Stmt, use: _Maker) -> Iterator[Use]:
+        """A call that the table is given to may give a copy or a view of it, which is gone through in its place: `list(table)`."""
+        if not self._is_view(call):
+            return
+        match outer[-1] if outer else stmt:
+            case ir.Call() as around:
+                yield from self._visits_view(around, outer[:-1], stmt, use)
+            case ir.Comprehension(clauses=clauses):
+                yield from (use(Act.VISIT, value=clause.target) for clause in clauses if clause.iterable is call)
+            case ir.For(target=target, iterable=iterable) if iterable is call:
+                yield use(Act.VISIT, value=target)
+            case _:
+                pass
+
+    def _is_view(self, call: ir.Call) -> bool:
+        if self.tables.maker(self.function, call.function) is not None:
+            return True
+        sites = (version.site(call.site) for version in self.program.versions(self.function) or [self.function])
+        return any(action.does in (Does.VIEW, Does.COPY) for site in sites for action in self.program.at(site))
 
     def _at_target(self, stmt: ir.Stmt, target: ir.Subscript, index: ir.Expr, use: _Maker) -> Iterator[Use]:
         match stmt:

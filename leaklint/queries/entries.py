@@ -13,7 +13,7 @@ from leaklint.graph import Graph
 from leaklint.link.syntax import bound_by, subexpressions, walk
 from leaklint.link.values import FunctionId
 from leaklint.obligations.entries import Entries, Entry, same
-from leaklint.obligations.tables import Act, Table, is_teardown
+from leaklint.obligations.tables import MAKERS, Act, Table, is_teardown
 from leaklint.paths import EXCEPTIONAL, Choices, Edge, Exit, Facts, Node
 from leaklint.queries.wording import grows
 
@@ -67,7 +67,7 @@ class _Judge:
         paths = self.graph.paths(function)
         start = next((node for node in paths.nodes if node.stmt is entry.stmt and node.kind == "stmt"), None)
         others = any(use.function.source != function.source for use in self.entries.takes)
-        if start is None or (entry.is_deep and others) or self._is_main_line(function):
+        if start is None or (entry.is_deep and others) or self._is_main_line(function) or self._is_gone_through_again(function):
             return None
         calm = not self._is_left_to_others(entry, start) and any(self._returns(node) for node in self._pairs(entry, start, EXCEPTIONAL))
         if not self._pairs(entry, start, frozenset()):
@@ -139,6 +139,19 @@ class _Judge:
         mains = all((root.index == 0 or self.graph.is_main(root)) and root not in program.openness.callable for root in roots)
         return bool(roots) and mains and not any(root in program.entered_by for root in roots if not self.graph.is_main(root))
 
+    def _is_gone_through_again(self, function: FunctionId) -> bool:
+        """Whether somebody goes through the table and comes back to the function with what is there: an entry that it leaves is to be tried
+        once more."""
+        return any(
+            function.source in {one.source for one in self.program.reached(self._called_in(version))}
+            for use in self.entries.table.of(Act.VISIT)
+            if use.function.source != function.source
+            for version in self.program.versions(use.function)
+        )
+
+    def _called_in(self, function: FunctionId) -> set[FunctionId]:
+        return {callee for site in self.program.sites_in(function) for callee in self.program.state.callees.get(site, ())}
+
     def _is_left_to_others(self, entry: Entry, start: Node) -> bool:
         """Whether the function may return as it should, and leave the entry to somebody else."""
         seen = {id(start)}
@@ -169,10 +182,24 @@ class _Judge:
                 return way.waited and (normal or not others)
             case Exit.RAISE:
                 return way.waited and not others and self._waits(entry.function, way.node) and not self._waits_for(entry, way.node)
+            case Exit.CANCEL if self._is_made_anew(entry):
+                return False
             case Exit.CANCEL:
                 return normal or not others or self._is_guarded(entry, way.node)
             case _:
                 return False
+
+    def _is_made_anew(self, entry: Entry) -> bool:
+        """Whether the function is a unit of its own, which nobody cancels but with the run of its owner, and each run begins with a table
+        of its own: what makes it for the constructor makes it again."""
+        program, function = self.program, entry.function
+        if not program.node(function).name.startswith("_") or any(program.callers.get(v) for v in program.versions(function)):
+            return False
+        renewing = [
+            use.function for use in self.entries.takes if use.act is Act.DRAIN and isinstance(use.stmt, ir.Bind) and not use.is_deep
+        ]
+        above = {caller for f in renewing for caller in self.entries.upwards(f.source)}
+        return any(program.modules[module].summary.functions[index].name in MAKERS for module, index in above)
 
     def _is_guarded(self, entry: Entry, node: Node) -> bool:
         """Whether a handler around a node takes entries out: not for a cancellation, but for something else that goes wrong there."""
@@ -190,7 +217,11 @@ class _Judge:
         return any(a.waits is not None and not a.deferred for site in self.entries.sites(function, node) for a in self.program.at(site))
 
     def _waits_for(self, entry: Entry, node: Node) -> bool:
-        """Whether what is put in is waited for at a node: it raises what whoever answers says."""
+        """Whether what is put in, or a part of it, is waited for at a node: it raises what whoever answers says."""
+        inside = [part for name in entry.names for part in subexpressions(name) if isinstance(part, ir.Name)]
+        awaited = (one.value for part in node.parts for one in subexpressions(part) if isinstance(one, ir.Await))
+        if any(value in inside for value in awaited):
+            return True
         here = (a for site in self.entries.sites(entry.function, node) for a in self.program.at(site))
         return any(a.does in _WAITS and a.subjects & entry.objects for a in here)
 
