@@ -169,6 +169,7 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab")
     bytes_each  for make and copy: the bytes of one element of the result; `value` says how many there are: a number, a shape, or
               something with that many elements.
     ends_tasks  true: when it returns, every task started in it has been cancelled (asyncio.run).
+    current   true: the result says which unit asks: what is found by it belongs to that unit (get_ident, current_task).
     fails_early  for join: the parameter without which the first error ends the wait, and the others go on (`return_exceptions`).
     per       for register: what the library calls `runs` for, again and again; left out: it calls it once.
     is_async  the call gives an awaitable; the operation happens when it is awaited.
@@ -201,6 +202,7 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab")
     copies: bool = False
     bytes_each: int | None = None
     ends_tasks: bool = False
+    current: bool = False
     fails_early: str | None = None
     per: Per | None = None
     is_async: bool = False

@@ -10,8 +10,10 @@ from leaklint.catalog.grammar import Does, Kind, Waits
 from leaklint.exits.flags import turns
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
+from leaklint.link.syntax import subexpressions
 from leaklint.link.values import FunctionId
 from leaklint.locks.cells import Cells, Shared
+from leaklint.locks.terms import Terms
 from leaklint.paths import Node, is_endless
 
 
@@ -29,14 +31,39 @@ class Signals:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.shared = Shared(graph)
+        self._terms = Terms(graph)
 
     def of(self, objects: frozenset[int], function: FunctionId) -> list[Signal]:
-        """The places, elsewhere than in the function that waits, that signal the objects; a constructor does before anybody waits."""
+        """The places, elsewhere than in the function that waits, that signal the objects; a constructor does before anybody waits. Where
+        each unit waits for an event of its own, a unit that signals its own wakes nobody."""
         program = self.graph.program
         found = dict.fromkeys(a for o in sorted(objects) for a in program.on(o) if a.does is Does.SIGNAL and a.function in program.live)
+        if all(self._is_of_its_unit(wait) for wait in self.waits.get(function, ()) if wait.subjects & objects):
+            found = dict.fromkeys(a for a in found if not self._is_of_its_unit(a))
         own = self._only_within(function)
         others = (a for a in found if a.function not in own and program.node(a.function).name != "__init__")
         return [Signal(a, self._published(a, objects)) for a in others]
+
+    def _is_of_its_unit(self, action: Action) -> bool:
+        """Whether the object of an operation is found by asking which unit this is: `me = self._workers[get_ident()]`, `me.done.set()`,
+        in a function that is called for it, perhaps."""
+        node = action.call.record.node
+        base = node.function.base if node is not None and isinstance(node.function, ir.Attribute) else None
+        while isinstance(base, ir.Attribute):
+            base = base.base
+        if isinstance(base, ir.Name):
+            bindings = self._terms.bindings(action.function)
+            base = bindings.values.get(base.id) if bindings.times[base.id] == 1 else None
+        calls = [part for part in subexpressions(base) if isinstance(part, ir.Call)] if base is not None else []
+        return any(self._asks_for_unit(action.function, call) for call in calls)
+
+    def _asks_for_unit(self, function: FunctionId, call: ir.Call) -> bool:
+        """Whether a call says which unit asks, or is of a function that looks something up by that where it is told nothing else."""
+        program, site = self.graph.program, function.site(call.site)
+        if any(action.call.operation.current for action in program.at(site)):
+            return True
+        callees = program.state.callees.get(site, ()) if not call.arguments else ()
+        return bool(callees) and all(any(a.call.operation.current for a in program.actions_in(callee)) for callee in callees)
 
     def _only_within(self, function: FunctionId) -> frozenset[FunctionId]:
         """The function and what runs as a part of it alone."""
