@@ -15,7 +15,7 @@ from leaklint.link.capacity import capacity
 from leaklint.link.flow.state import CallRecord, LibraryCall, Load
 from leaklint.link.program import Program
 from leaklint.link.units import Unit
-from leaklint.link.values import Coroutine, FunctionId, Resource, Site
+from leaklint.link.values import Coroutine, FunctionId, Instance, Resource, Site
 from leaklint.paths import Paths, paths, semantics
 from leaklint.picture import Drawing, drawn
 from leaklint.picture.near import network
@@ -62,12 +62,19 @@ class Graph:
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """Every channel of the program, by the place where it is made."""
-        groups: dict[Site, set[int]] = {}
+        groups: dict[Site | int, set[int]] = {}
         for obj in self._resources({Kind.CHANNEL, Kind.SENDER, Kind.RECEIVER}):
-            value = self.program.value(obj)
-            if isinstance(value, Resource) and value.part != "channel":
-                groups.setdefault(value.site, set()).add(obj)
-        return tuple(channel for _, group in sorted(groups.items()) if (channel := self._channel(frozenset(group))) is not None)
+            match self.program.value(obj):
+                case Resource(part=part, site=site) if part != "channel":
+                    groups.setdefault(site, set()).add(obj)
+                case Instance():  # of a class of the project that inherits from one
+                    groups[obj] = {obj}
+                case _:
+                    pass
+        return tuple(channel for group in self._by_place(groups.values()) if (channel := self._channel(frozenset(group))) is not None)
+
+    def _by_place(self, groups: Iterable[set[int]]) -> list[set[int]]:
+        return sorted(groups, key=lambda group: min(self.program.rank(obj) for obj in group))
 
     def _resources(self, kinds: set[Kind]) -> Iterator[int]:
         seen: set[int] = set()

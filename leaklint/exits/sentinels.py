@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Models
 from leaklint.graph import Channel, Graph
+from leaklint.link.actions import Action
 from leaklint.link.syntax import blocks, subexpressions, target_names, walk
 from leaklint.link.values import FunctionId
 from leaklint.paths import handler_names
@@ -118,6 +119,50 @@ def is_sentinel(channel: Channel, test: ir.Expr, received: frozenset[str]) -> bo
             return _sent(channel, cls)
         case _:
             return False
+
+
+def tells_end(channel: Channel, test: ir.Expr, received: frozenset[str]) -> bool | None:
+    """The value of a test on what was received that says that it is a sentinel; None for another test."""
+    match test:
+        case ir.Operation(operator="not", operands=(one,)):
+            inner = tells_end(channel, one, received)
+            return None if inner is None else not inner
+        case ir.Operation(operator="and" | "or", operands=operands):
+            return next((told for one in operands if (told := tells_end(channel, one, received)) is not None), None)
+        case ir.Walrus(target=name):
+            return False if name.id in received else None
+        case ir.Name(id=word):
+            return False if word in received else None
+        case ir.Comparison(operators=(operator,)) if is_sentinel(channel, test, received):
+            return operator in ("is", "==", "in")
+        case _:
+            return True if is_sentinel(channel, test, received) else None
+
+
+_FALSE = frozenset({"none None", "bool False", "int 0", "str ", "bytes b''", 'bytes b""'})
+"""The constants that a test for truth takes for the end."""
+
+
+def sends_of(channel: Channel, test: ir.Expr, received: frozenset[str]) -> tuple[Action, ...]:
+    """The sends of what a test takes for a sentinel."""
+    words = {word for side in _compared(test, received) if (word := _word(side)) is not None} or _FALSE
+    given = ((send, send.call.given.get(send.call.operation.value or "")) for send in channel.sends)
+    return tuple(send for send, value in given if value is not None and any(_word(e) in words for e in subexpressions(value)))
+
+
+def _compared(test: ir.Expr, received: frozenset[str]) -> Iterator[ir.Expr]:
+    """What a test compares the received with."""
+    match test:
+        case ir.Operation(operands=operands) | ir.Display(items=operands):
+            for one in operands:
+                yield from _compared(one, received)
+        case ir.Comparison(left=left, rights=rights):
+            for side in (left, *rights):
+                yield from (side.items if isinstance(side, ir.Display) else () if _is_received(side, received) else (side,))
+        case ir.Call(function=ir.Name(id="isinstance"), arguments=(_, ir.Argument(value=cls))):
+            yield from cls.items if isinstance(cls, ir.Display) else (cls,)
+        case _:
+            pass
 
 
 def _is_received(side: ir.Expr, received: frozenset[str]) -> bool:

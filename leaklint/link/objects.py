@@ -311,13 +311,13 @@ class Objects:
                 return (type(value).__name__, obj, "", "", outer)
 
     def made_at(self, obj: int) -> tuple[FunctionId, ir.Span] | None:
-        """Where a resource is made."""
+        """Where a resource is made: an instance of a project class where that class is called."""
+        if isinstance(self.value(obj), Instance) and (record := self.state.made_by.get(obj)) is not None:
+            return record.function, record.at
         for call in self.state.constructed.get(obj, ()):
             return call.record.function, call.record.at
         value = self.value(obj)
         if isinstance(value, Resource):
             for call in self.state.at(value.site):
                 return call.record.function, call.record.at
-        if (record := self.state.made_by.get(obj)) is not None:
-            return record.function, record.at
         return None

@@ -29,6 +29,7 @@ from leaklint.queries.siblings import sibling_left
 from leaklint.queries.timers import rearming_timer, unstopped_timer
 from leaklint.queries.turns import timer_in_turns
 from leaklint.queries.twice import taken_twice
+from leaklint.queries.undrained import undrained
 from leaklint.queries.unlimited import unlimited
 from leaklint.queries.unmatched import Options as Side
 from leaklint.queries.unmatched import unmatched
@@ -46,6 +47,13 @@ QUERIES: dict[str, Query] = {
     "outlived": _query(outlived, "channel producer growth", caller="channel producer growth"),
     "closed-by-receiver": _query(closed_by_receiver, "consumer producer channel growth"),
     "miscounted": _query(miscounted, "channel capacity producer operation growth", starved="channel consumer operation growth"),
+    "undrained": _query(
+        undrained,
+        "channel operation function growth",
+        never="channel operation function growth",
+        raises="channel operation function growth",
+        sentinel="channel operation function growth",
+    ),
     "registered": _query(
         registered,
         "table function growth",
