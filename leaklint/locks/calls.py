@@ -147,7 +147,7 @@ class Calls:
             return
         entries = self.graph.program.entries(action.call)
         for callee in entries:
-            yield Call(callee, How.GIVEN, call.at, self._handed(function, call, callee), {}, is_guess=len(entries) > 1)
+            yield Call(callee, How.GIVEN, call.at, self.handed(function, call, callee), {}, is_guess=len(entries) > 1)
 
     def _awaited(self, function: FunctionId, value: ir.Expr, at: ir.Span) -> Iterator[Call]:
         """A coroutine that was made before."""
@@ -224,7 +224,7 @@ class Calls:
             case _:
                 return None
 
-    def _handed(self, function: FunctionId, call: ir.Call, callee: FunctionId) -> dict[str, Term]:
+    def handed(self, function: FunctionId, call: ir.Call, callee: FunctionId) -> dict[str, Term]:
         """The object of a bound method that is given away, and the arguments of a call that is: `submit(self._flush)`,
         `create_task(self._run(x))`."""
         program = self.graph.program

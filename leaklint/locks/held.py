@@ -13,7 +13,7 @@ from leaklint.locks.events import Event, Events, Give
 from leaklint.locks.flow import NOTHING, Effect, Flow, State, effect, flow, renamed
 from leaklint.locks.holds import Hold
 from leaklint.locks.identity import Identity
-from leaklint.locks.terms import Terms
+from leaklint.locks.terms import Terms, visible
 from leaklint.paths import Node
 
 _VISITS = 4
@@ -140,13 +140,8 @@ class Held:
     # --- words
 
     def visible(self, function: FunctionId) -> frozenset[tuple[int, int]]:
-        """The functions whose variables the code of a function sees: itself and those around it."""
-        found = [function.source]
-        node = self.graph.program.node(function)
-        while node.parent:
-            found.append((function.module, node.parent))
-            node = self.graph.program.node(function.inner(node.parent))
-        return frozenset(found)
+        """The functions whose variables the code of a function sees."""
+        return visible(self.graph, function)
 
     def step(self, function: FunctionId, call: Call) -> Step:
         """A call as a line of a trace."""

@@ -132,6 +132,16 @@ class Bindings:
         }
 
 
+def visible(graph: Graph, function: FunctionId) -> frozenset[tuple[int, int]]:
+    """The functions whose variables the code of a function sees: itself and those around it."""
+    found = [function.source]
+    node = graph.program.node(function)
+    while node.parent:
+        found.append((function.module, node.parent))
+        node = graph.program.node(function.inner(node.parent))
+    return frozenset(found)
+
+
 def translated(term: Term | None, caller: frozenset[tuple[int, int]], callee: tuple[int, int], given: dict[str, Term]) -> Term | None:
     """A term of a called function in the words of its caller: `caller` are the functions whose variables those of the caller see,
     `given` the terms of what the parameters get. None where the caller has no name for it."""

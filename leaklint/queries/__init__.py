@@ -25,7 +25,9 @@ from leaklint.queries.outlived import outlived
 from leaklint.queries.pending import left_pending
 from leaklint.queries.query import NoOptions, Query
 from leaklint.queries.registered import registered
+from leaklint.queries.self_wait import self_wait
 from leaklint.queries.siblings import sibling_left
+from leaklint.queries.swallowed import swallowed
 from leaklint.queries.timers import rearming_timer, unstopped_timer
 from leaklint.queries.turns import timer_in_turns
 from leaklint.queries.twice import taken_twice
@@ -79,6 +81,15 @@ QUERIES: dict[str, Query] = {
     "sibling-left": _query(sibling_left, "operation unit growth"),
     "rearming-timer": _query(rearming_timer, "callee growth"),
     "half-read": _query(half_read, "generator holds growth"),
+    "swallowed": _query(swallowed, "function loop growth", caller="function loop growth"),
+    "self-wait": _query(
+        self_wait,
+        "unit object growth",
+        end="unit object growth",
+        pool="unit object growth",
+        loop="unit object growth",
+        nested="unit object growth",
+    ),
     "unreleased": _query(unreleased, "object function growth", job="object function growth", unchecked="object function growth"),
     "lost": _query(
         lost, "object function growth", stale="object function growth", erased="object function growth", unpassed="object function growth"

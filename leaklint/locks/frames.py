@@ -1,0 +1,65 @@
+"""The ways from the function in which a unit starts to a place: the calls in between, and what a thing is called there in its words."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from leaklint import ir
+from leaklint.graph import Graph
+from leaklint.link.actions import Action
+from leaklint.link.values import FunctionId
+from leaklint.locks.calls import Call, Calls
+from leaklint.locks.needs import callers_of
+from leaklint.locks.terms import Term, Terms, translated, visible
+from leaklint.paths import Node
+
+_FARTHEST = 6
+"""Calls between the entry of a unit and a place, followed at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A function on the way, the node where it goes on to the next, and the call that does; none in the last."""
+
+    function: FunctionId
+    node: Node
+    call: Call | None
+
+
+class Frames:
+    """Answers for one program."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.terms = Terms(graph)
+        self.calls = Calls(graph, self.terms)
+
+    def to(self, entry: FunctionId, action: Action) -> Iterator[tuple[Frame, ...]]:
+        """The shortest ways from the entry to an operation, at most one through each function."""
+        leading = callers_of(self.graph, (action.function,))
+        if entry not in leading:
+            return
+        seen = {entry}
+        todo: deque[tuple[FunctionId, tuple[Frame, ...]]] = deque([(entry, ())])
+        while todo:
+            function, before = todo.popleft()
+            if function == action.function:
+                for node in self.graph.paths(function).of(action.site.number):
+                    yield (*before, Frame(function, node, None))
+            if len(before) == _FARTHEST:
+                continue
+            for node in self.graph.paths(function).nodes:
+                for call in self.calls.at(function, node):
+                    if call.callee in leading and call.callee not in seen and not call.is_guess:
+                        seen.add(call.callee)
+                        todo.append((call.callee, (*before, Frame(function, node, call))))
+
+    def named(self, way: tuple[Frame, ...], expression: ir.Expr) -> Term | None:
+        """What an expression of the last function is called in the first; None where that has no name for it."""
+        term = self.terms.of(way[-1].function, expression)
+        for frame in reversed(way[:-1]):
+            assert frame.call is not None
+            term = translated(term, visible(self.graph, frame.function), frame.call.callee.source, frame.call.given)
+        return term if term is None or all(self.terms.is_bound_once(*root) for root in term.roots()) else None
