@@ -37,8 +37,8 @@ class _Catch:
 
 
 def swallowed(graph: Graph, options: NoOptions) -> Iterator[Leak]:
-    """A `CancelledError` stopped in a loop without an end, or in a coroutine that such a loop awaits, when every way from there leads to the
-    next await."""
+    """A `CancelledError` stopped in a loop without an end, or in a coroutine that it awaits, when every way from there leads to the
+    loop's next turn."""
     told: set[tuple[tuple[int, int], int]] = set()
     for function in sorted(graph.program.live):
         if not graph.program.node(function).is_async:
@@ -59,7 +59,7 @@ def _catches(graph: Graph, function: FunctionId) -> list[_Catch]:
     arriving: dict[int, list[Node]] = {}
     for node in nodes:
         for edge, target in node.successors:
-            if edge is Edge.CANCEL and not isinstance(node.stmt, ir.Raise) and node.kind not in ("except", "exit", "join"):
+            if edge is Edge.CANCEL and not isinstance(node.stmt, ir.Raise) and _may_be_cancelled(node):
                 arriving.setdefault(id(target), []).append(node)
     found = [c for node in nodes if id(node) in arriving for c in _stops(graph, function, node, tuple(arriving[id(node)]))]
     return sorted(found, key=lambda c: (c.at.line, c.at.column))
@@ -170,9 +170,10 @@ def _loop_around(graph: Graph, function: FunctionId, stmt: ir.Stmt) -> ir.While 
 
 
 def _next_await(loop: ir.While | ir.For, starts: list[Node]) -> Node | None:
-    """The await of the loop that comes next; None where some way leaves the loop before, or decides whether to."""
+    """The await of the loop that comes next, when every way leads to its next turn; None where some way leaves it, or decides whether to."""
     inside = {id(stmt) for stmt in walk((loop,))}
-    found: Node | None = None
+    awaits: list[Node] = []
+    heads: list[Node] = []
     seen: set[int] = set()
     todo = list(starts)
     while todo:
@@ -182,11 +183,30 @@ def _next_await(loop: ir.While | ir.For, starts: list[Node]) -> Node | None:
         seen.add(id(node))
         if isinstance(node.stmt, ir.Raise) or node.exit_kind is not None or (node.stmt is not None and id(node.stmt) not in inside):
             return None
-        if any(edge is Edge.CANCEL for edge, _ in node.successors) and node.kind not in ("except", "exit"):
-            found = found or node
+        if _may_be_cancelled(node):
+            awaits.append(node)
+        if node.stmt is loop and node.kind in ("test", "step"):
+            heads.append(node)
         else:
             todo += _calmly_on(node)
-    return found
+    return _first(awaits or heads, inside) if heads else None
+
+
+def _first(starts: list[Node], inside: set[int]) -> Node | None:
+    """The first await from these nodes on."""
+    seen: set[int] = set()
+    todo = list(starts)
+    for node in todo:
+        if _may_be_cancelled(node):
+            return node
+        if id(node) not in seen:
+            seen.add(id(node))
+            todo += [one for one in _calmly_on(node) if one.stmt is None or id(one.stmt) in inside]
+    return None
+
+
+def _may_be_cancelled(node: Node) -> bool:
+    return any(edge is Edge.CANCEL for edge, _ in node.successors) and node.kind not in ("except", "exit", "join")
 
 
 def _returns_calmly(start: Node) -> bool:
