@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leaklint import ir
+from leaklint.catalog.grammar import Does, Kind
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
+from leaklint.link.syntax import subexpressions
 from leaklint.link.values import FunctionId
 from leaklint.locks.calls import Call, Calls
 from leaklint.locks.needs import callers_of
@@ -17,6 +19,9 @@ from leaklint.paths import Node
 
 _FARTHEST = 6
 """Calls between the entry of a unit and a place, followed at most."""
+
+
+_RUNNING = frozenset({Kind.LOOP, Kind.TASK, Kind.THREAD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,19 @@ class Frames:
                     if call.callee in leading and call.callee not in seen and not call.is_guess:
                         seen.add(call.callee)
                         todo.append((call.callee, (*before, Frame(function, node, call))))
+
+    def asks_who_runs(self, frame: Frame) -> bool:
+        """Whether a function on the way asks which task, thread or loop runs it, or goes on only when a call out of sight, which is given
+        nothing, says so."""
+        program = self.graph.program
+        for action in program.actions_in(frame.function):
+            kinds = {program.kind(o) for o in action.call.made}
+            if action.does is Does.OBSERVE and action.call.subject is None and kinds & _RUNNING:
+                return True
+        place = program.place(frame.function, frame.node.sites()[0]) if frame.node.sites() else None
+        tests = [e.stmt.test for e in place.around if isinstance(e.stmt, ir.Branch | ir.While)] if place is not None else []
+        calls = (one for test in tests for one in subexpressions(test) if isinstance(one, ir.Call) and not one.arguments)
+        return any(program.state.unknown_calls.get(frame.function.site(call.site)) for call in calls)
 
     def named(self, way: tuple[Frame, ...], expression: ir.Expr) -> Term | None:
         """What an expression of the last function is called in the first; None where that has no name for it."""

@@ -20,6 +20,7 @@ from leaklint.queries.leaving import FACTS
 from leaklint.queries.lost import lost
 from leaklint.queries.must_release import Options as Owed
 from leaklint.queries.must_release import must_release, partial_teardown
+from leaklint.queries.never_set import never_set
 from leaklint.queries.ordered import ordered_differently
 from leaklint.queries.outlived import outlived
 from leaklint.queries.pending import left_pending
@@ -82,6 +83,7 @@ QUERIES: dict[str, Query] = {
     "rearming-timer": _query(rearming_timer, "callee growth"),
     "half-read": _query(half_read, "generator holds growth"),
     "swallowed": _query(swallowed, "function loop growth", caller="function loop growth"),
+    "never-set": _query(never_set, "object function unit growth", taken="object function unit growth", lost="object function unit growth"),
     "self-wait": _query(
         self_wait,
         "unit object growth",

@@ -28,6 +28,8 @@ def own_loop(graph: Graph) -> Iterator[Leak]:
     for action in graph.program.actions:
         if action.call.operation.is_async or action.call.record.by is not None or action.function not in graph.program.live:
             continue
+        if action.method.startswith("__"):  # an `await`, or the end of a block
+            continue
         if action.does is Does.RUN and judge.runs_a_loop(action):
             yield _nested(graph, action)
         elif action.waits in _LASTING and action.does is not Does.RUN:
@@ -108,18 +110,9 @@ class _Judge:
         for function in sorted(callers_of(self.graph, (wait.function,)) & program.live):
             if program.node(function).is_async and not program.node(function).is_generator:
                 for way in self.frames.to(function, wait):
-                    if not any(program.node(frame.function).is_async or self._asks_for_the_loop(frame.function) for frame in way[1:]):
+                    if not any(program.node(frame.function).is_async or self.frames.asks_who_runs(frame) for frame in way[1:]):
                         return way
         return None
-
-    def _asks_for_the_loop(self, function: FunctionId) -> bool:
-        """Whether the function asks for a loop, a task or a thread of its own, or what out of sight says that."""
-        program = self.program
-        for action in program.actions_in(function):
-            made = {program.kind(o) for o in action.call.made}
-            if action.does is Does.OBSERVE and action.call.subject is None and made & {Kind.LOOP, Kind.TASK, Kind.THREAD}:
-                return True
-        return False
 
 
 # --- for people

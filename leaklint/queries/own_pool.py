@@ -12,6 +12,7 @@ from leaklint.link.capacity import capacity
 from leaklint.link.flow.state import LibraryCall
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
+from leaklint.locks.frames import Frames
 from leaklint.queries.wording import grows
 
 _WAITS = frozenset({Does.WAIT, Does.JOIN, Does.BOUND})
@@ -20,6 +21,7 @@ _WAITS = frozenset({Does.WAIT, Does.JOIN, Does.BOUND})
 def own_pool(graph: Graph) -> Iterator[Leak]:
     """A wait for a job that was submitted by a job of the same pool. As many of these as the pool has workers leave none for what they wait
     for; with one worker, the first does."""
+    frames = Frames(graph)
     jobs = _jobs(graph)
     by_handle = {obj: (unit, spawn, pool) for unit, spawn, pool in jobs for obj in unit.handle}
     within = [(graph.program.reached(unit.entries), unit, spawn, pool) for unit, spawn, pool in jobs]
@@ -28,7 +30,8 @@ def own_pool(graph: Graph) -> Iterator[Leak]:
             continue
         for obj in sorted(action.subjects & by_handle.keys()):
             inner, submit, pool = by_handle[obj]
-            outer = next((one for one in within if _waits_inside(one, action, submit, pool) and _fills(graph, one[1], inner, pool)), None)
+            waiting = (one for one in within if _waits_inside(one, action, submit, pool) and _fills(graph, one[1], inner, pool))
+            outer = next((one for one in waiting if _comes_to(frames, one[1], action)), None)
             if outer is not None:
                 yield _leak(graph, action, outer[1], outer[2], submit, pool)
                 break
@@ -49,6 +52,12 @@ def _waits_inside(one: tuple[frozenset[FunctionId], Unit, LibraryCall, int], wai
     """Whether the wait and the submit of what it waits for both run as part of a job of the pool."""
     functions, _, _, own = one
     return own == pool and wait.function in functions and submit.record.function in functions
+
+
+def _comes_to(frames: Frames, outer: Unit, wait: Action) -> bool:
+    """Whether the job comes to the wait without having asked whether it is one."""
+    ways = (way for entry in outer.entries for way in frames.to(entry, wait))
+    return any(not any(frames.asks_who_runs(frame) for frame in way) for way in ways)
 
 
 def _fills(graph: Graph, outer: Unit, inner: Unit, pool: int) -> bool:

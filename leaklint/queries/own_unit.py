@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
+from leaklint.catalog.grammar import Does, UnitKind, Waits
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
@@ -20,7 +20,6 @@ from leaklint.queries.wording import grows
 
 _UNITS = frozenset({UnitKind.TASK, UnitKind.THREAD, UnitKind.PROCESS, UnitKind.JOB})
 _LASTS = frozenset({Waits.UNTIL_SET, Waits.UNTIL_NOTIFIED, Waits.UNTIL_DONE})
-_SELVES = frozenset({Kind.TASK, Kind.THREAD})
 
 
 def own_unit(graph: Graph) -> Iterator[Leak]:
@@ -79,19 +78,8 @@ class _Judge:
         """The ways on which nobody asks whether this is the unit itself."""
         for entry in unit.entries:
             for way in self.frames.to(entry, wait):
-                if not any(self._asks_who_it_is(frame) for frame in way):
+                if not any(self.frames.asks_who_runs(frame) for frame in way):
                     yield way
-
-    def _asks_who_it_is(self, frame: Frame) -> bool:
-        """Whether a function on the way asks which unit runs it, or tests what a call without arguments says, which is out of sight."""
-        program = self.program
-        for action in program.actions_in(frame.function):
-            if action.does is Does.OBSERVE and action.call.subject is None and any(program.kind(o) in _SELVES for o in action.call.made):
-                return True
-        place = program.place(frame.function, frame.node.sites()[0]) if frame.node.sites() else None
-        tests = [e.stmt.test for e in place.around if isinstance(e.stmt, ir.Branch | ir.While)] if place is not None else []
-        calls = (one for test in tests for one in subexpressions(test) if isinstance(one, ir.Call) and not one.arguments)
-        return any(program.state.unknown_calls.get(frame.function.site(call.site)) for call in calls)
 
     def _is_ours(self, unit: Unit, way: tuple[Frame, ...], wait: Action, action: Action) -> bool:
         """Whether the operation, where the unit comes to it, is on the very thing that it waits for."""

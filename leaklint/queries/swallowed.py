@@ -82,14 +82,35 @@ def _stops(graph: Graph, function: FunctionId, node: Node, awaits: tuple[Node, .
 
 
 def _is_meant_for_the_task(graph: Graph, catch: _Catch) -> bool:
-    """Whether the cancellation can only be that of the task itself, and the handler keeps nothing of it for later."""
-    return not _is_kept(graph, catch) and not any(_cancelled_inside(graph, catch.function, node) for node in catch.awaits)
+    """Whether the cancellation can only be that of the task itself, not of what its function has just cancelled, and nothing of it is kept
+    for later."""
+    if any(a.does is Does.CANCEL for a in graph.program.actions_in(catch.function)):
+        return False
+    if _is_kept(graph, catch) or _is_raised_below(graph, catch):
+        return False
+    return not any(_cancelled_inside(graph, catch.function, node) for node in catch.awaits)
 
 
 def _is_kept(graph: Graph, catch: _Catch) -> bool:
     """Whether the handler notes what came in a variable that the function tests or raises later."""
     noted = {t for stmt in walk(catch.body) if isinstance(stmt, ir.Bind) for t in stmt.targets if isinstance(t, ir.Name | ir.Attribute)}
     return bool(noted) and any(part in noted for part in _asked(graph.program.node(catch.function)))
+
+
+def _is_raised_below(graph: Graph, catch: _Catch) -> bool:
+    """Whether the handler calls something that may raise it again: code out of sight that gets it, a function that never returns."""
+    program = graph.program
+    alias = next((h.name for h in catch.stmt.handlers if h.body is catch.body), None) if isinstance(catch.stmt, ir.Try) else None
+    for call in (p for stmt in walk(catch.body) for e in expressions(stmt) for p in subexpressions(e) if isinstance(p, ir.Call)):
+        callees = program.state.callees.get(catch.function.site(call.site), set())
+        if callees and not any(node.exit_kind is Exit.RETURN for callee in callees for node in graph.paths(callee).nodes):
+            return True
+        if any(argument.value == ir.Name(alias) for argument in call.arguments if alias is not None):
+            if not callees and not program.is_inert(catch.function.site(call.site)):
+                return True
+            if any(isinstance(stmt, ir.Raise) for callee in callees for stmt in walk(program.node(callee).body)):
+                return True
+    return False
 
 
 def _asked(function: ir.Function) -> Iterator[ir.Expr]:
@@ -132,7 +153,7 @@ def _goes_on(graph: Graph, catch: _Catch) -> tuple[FunctionId, ir.While | ir.For
     """The endless loop that goes on after the catch, around it or around an await of its function, and the await that comes next."""
     loop = _loop_around(graph, catch.function, catch.stmt)
     if loop is not None:
-        after = _next_await(loop, [catch.then])
+        after = _next_await(loop, [catch.then]) if any(_comes_round(loop, node) for node in catch.awaits) else None
         return (catch.function, loop, after) if after is not None else None
     return _goes_on_above(graph, catch) if _returns_calmly(catch.then) else None
 
@@ -170,7 +191,7 @@ def _loop_around(graph: Graph, function: FunctionId, stmt: ir.Stmt) -> ir.While 
 
 
 def _next_await(loop: ir.While | ir.For, starts: list[Node]) -> Node | None:
-    """The await of the loop that comes next, when every way leads to its next turn; None where some way leaves it, or decides whether to."""
+    """The await of the loop that comes next, when every way leads to its next turn; None where some way leaves it or asks."""
     inside = {id(stmt) for stmt in walk((loop,))}
     awaits: list[Node] = []
     heads: list[Node] = []
@@ -190,6 +211,21 @@ def _next_await(loop: ir.While | ir.For, starts: list[Node]) -> Node | None:
         else:
             todo += _calmly_on(node)
     return _first(awaits or heads, inside) if heads else None
+
+
+def _comes_round(loop: ir.While | ir.For, start: Node) -> bool:
+    """Whether the loop has a next turn too when nothing is raised: it does more than try until it has what it waits for."""
+    inside = {id(stmt) for stmt in walk((loop,))}
+    seen: set[int] = set()
+    todo = _calmly_on(start) if start.stmt is not loop else []
+    while todo:
+        node = todo.pop()
+        if node.stmt is loop and node.kind in ("test", "step"):
+            return True
+        if id(node) not in seen and (node.stmt is None or id(node.stmt) in inside):
+            seen.add(id(node))
+            todo += _calmly_on(node)
+    return start.stmt is loop
 
 
 def _first(starts: list[Node], inside: set[int]) -> Node | None:

@@ -1,0 +1,20 @@
+"""LK110: results that somebody waits for, and that nobody sets on some path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from leaklint.finding import Leak
+from leaklint.graph import Graph
+from leaklint.queries.query import NoOptions
+from leaklint.queries.taken_out import taken_out
+from leaklint.queries.unset import unset
+from leaklint.queries.unset_when_lost import unset_when_lost
+
+
+def never_set(graph: Graph, options: NoOptions) -> Iterator[Leak]:
+    """A waiter taken out of its table and forgotten; a unit that ends without setting what only it sets; a protocol that forgets it when
+    the connection is lost."""
+    yield from taken_out(graph)
+    yield from unset(graph)
+    yield from unset_when_lost(graph)

@@ -1,0 +1,156 @@
+"""LK110: a unit that ends without setting what only it sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from leaklint import ir
+from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
+from leaklint.exits.inline import Inline
+from leaklint.finding import Confidence, Leak
+from leaklint.graph import Graph
+from leaklint.link.actions import Action
+from leaklint.link.raising import ANY
+from leaklint.link.syntax import subexpressions
+from leaklint.link.units import Unit
+from leaklint.link.values import FunctionId
+from leaklint.locks.dispatch import Dispatch
+from leaklint.locks.needs import Needs
+from leaklint.locks.wakers import Wakening
+from leaklint.paths import FORCED, Edge, Exit, Node
+from leaklint.queries.wording import grows
+
+_UNITS = frozenset({UnitKind.TASK, UnitKind.THREAD, UnitKind.JOB})
+_RESULTS = frozenset({Kind.FUTURE, Kind.EVENT})
+_WAITS = frozenset({Waits.UNTIL_SET, Waits.UNTIL_DONE})
+
+
+def unset(graph: Graph) -> Iterator[Leak]:
+    """Somebody waits without a bound for a future or event that one unit alone sets, and that unit has a way to its end that does not."""
+    judge = _Judge(graph)
+    told: set[tuple[int, ...]] = set()
+    for wait in graph.program.actions:
+        if wait.waits not in _WAITS or wait.deferred or wait.call.record.by is not None or wait.function not in graph.program.live:
+            continue
+        for wakers in judge.wakening.of(wait) if _kinds(graph, wait) <= _RESULTS else ():
+            found = judge.of(wait, wakers.obj, wakers.operations) if wakers.unit is None and not wakers.again else None
+            key = (wakers.obj,)
+            if found is not None and key not in told:
+                told.add(key)
+                yield _leak(graph, wait, wakers.obj, wakers.operations[0], *found)
+
+
+def _kinds(graph: Graph, wait: Action) -> set[Kind | None]:
+    return {graph.program.kind(o) for o in wait.subjects}
+
+
+class _Judge:
+    """Answers for one program."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.program = graph.program
+        self.wakening = Wakening(graph)
+        self.inline = Inline(graph)
+        self.dispatch = Dispatch(graph)
+
+    def of(self, wait: Action, obj: int, operations: tuple[Action, ...]) -> tuple[Unit, FunctionId, Edge, Node] | None:
+        """The unit that may end without doing any of the operations, and the last step of such a way: where, how and at what node."""
+        if any(a.does is not Does.SIGNAL for a in operations) or self._is_set_at_first(obj):
+            return None
+        roots = {root for action in operations for root in self.program.roots(action.function)}
+        units = [unit for unit in self.program.units if roots & set(unit.entries)]
+        if len(roots) != 1 or len(units) != 1 or units[0].kind not in _UNITS or not self._is_for_this_wait(units[0], wait, obj):
+            return None
+        (entry,) = roots
+        if wait.function in self.program.reached((entry,)):
+            return None
+        way = self._way(entry, obj, operations)
+        return (units[0], entry, *way) if way is not None else None
+
+    def _is_set_at_first(self, obj: int) -> bool:
+        """Whether it is set where its owner is made: then it is a gate that somebody closes and opens."""
+        on = self.program.on(obj)
+        return any(a.does is Does.CLEAR or (a.does is Does.SIGNAL and self._makes(a.function)) for a in on)
+
+    def _makes(self, function: FunctionId) -> bool:
+        return self.program.node(function).name in ("__init__", "__post_init__")
+
+    def _is_for_this_wait(self, unit: Unit, wait: Action, obj: int) -> bool:
+        """Whether one unit is started for one wait: by the function that waits, or makes what is waited for, and not again and again."""
+        if len(unit.spawns) != 1 or len(unit.entries) != 1:
+            return False
+        record = unit.spawns[0].record
+        place = self.program.place(record.function, record.site.number)
+        made = self.program.made_at(obj)
+        return place is not None and not place.loops and not place.in_comprehension and made is not None
+
+    def _way(self, entry: FunctionId, obj: int, operations: tuple[Action, ...]) -> tuple[Edge, Node] | None:
+        """A way through the entry that does none of the operations, in what it calls neither."""
+        sites = {action.site for action in operations} | {a.site for a in self.program.on(obj) if a.does is Does.OBSERVE}
+        takers = {a.function for a in operations}
+
+        def sets(function: FunctionId, node: Node) -> bool:
+            return any(function.site(number) in sites for number in node.sites())
+
+        needs = Needs(self.graph, self.inline, self.dispatch, sets, takers)
+        return self._unset(entry, needs)
+
+    def _unset(self, entry: FunctionId, needs: Needs) -> tuple[Edge, Node] | None:
+        """The last step of a way that returns or, where there is none, of one that raises what is to be expected."""
+        start = self.graph.paths(entry).entry
+        raising: tuple[Edge, Node] | None = None
+        seen: set[tuple[int, int]] = set()
+        todo: list[tuple[Node, Edge, Node]] = [(start, Edge.NEXT, start)]
+        while todo:
+            node, how, last = todo.pop()
+            key = (id(node), id(last) if how is Edge.RAISE else 0)
+            if key in seen:
+                continue
+            seen.add(key)
+            if node.exit_kind is Exit.RETURN:
+                return how, last
+            if node.exit_kind is Exit.RAISE:
+                raising = raising or (how, last)
+            if node.exit_kind is not None or needs.at(entry, node):
+                continue
+            for edge, target in node.successors:
+                if edge is Edge.RAISE and node.kind != "except":
+                    todo += [(target, edge, node)] if self._is_expected(entry, node) else []
+                elif edge not in FORCED:
+                    todo.append((target, how, last if how is Edge.RAISE or node.stmt is None else node))
+        return raising
+
+    def _is_expected(self, function: FunctionId, node: Node) -> bool:
+        """Whether an exception of the node is one that the program raises, or one of a call that needs the world outside."""
+        if isinstance(node.stmt, ir.Raise):
+            return True
+        awaited = {
+            p.value.site for part in node.parts for p in subexpressions(part) if isinstance(p, ir.Await) and isinstance(p.value, ir.Call)
+        }
+        for call in (p for part in node.parts for p in subexpressions(part) if isinstance(p, ir.Call)):
+            names = self.program.raising.of_call(function, call)
+            if names - {ANY} or (ANY in names and call.site in awaited):
+                return True
+        return False
+
+
+def _leak(graph: Graph, wait: Action, obj: int, instead: Action, unit: Unit, entry: FunctionId, edge: Edge, node: Node) -> Leak:
+    program = graph.program
+    name = program.describe(obj)
+    spawn = unit.spawns[0].record
+    often = graph.recurrences.of(wait.function)
+    what = "this may raise" if edge is Edge.RAISE and not isinstance(node.stmt, ir.Raise) else "it may end here"
+    trace = (
+        graph.step(spawn.function, spawn.at, f"`{unit.name}` starts here, and only it sets `{name}`"),
+        graph.step(instead.function, instead.at, f"it sets `{name}` here"),
+        graph.step(entry, getattr(node.stmt, "at", program.node(entry).at), f"{what}, and then `{name}` is never set"),
+        graph.step(wait.function, wait.at, "this waits for it without a bound"),
+    )
+    facts = {
+        "object": name,
+        "function": graph.qualname(wait.function),
+        "unit": unit.name,
+        "growth": grows(graph, often, "waiter", wait.function),
+    }
+    return Leak(program.path(wait.function.module), wait.at, graph.qualname(wait.function), facts, Confidence.LIKELY, often.growth, trace)
