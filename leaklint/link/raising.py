@@ -85,7 +85,8 @@ class Raising:
         for action in actions:
             operation = action.call.operation
             stays = (action.waits is not None and not action.bounded) or self._always_has_room(action)
-            found |= {name.rpartition(".")[2] for name in (operation.raises if stays else operation.raises + operation.gives_up)}
+            closed = () if self._is_never_closed(action) else operation.raises
+            found |= {name.rpartition(".")[2] for name in (closed if stays else closed + operation.gives_up)}
             if self._is_at_the_mercy(action):
                 found.add("OSError")
             if action.does not in _QUIET and not self._is_told_later(action):
@@ -107,6 +108,16 @@ class Raising:
         nobody can await."""
         gives = self.program.models.types.get(str(action.call.operation.returns))
         return action.does is Does.SUBMIT and gives is not None and gives.kind is Kind.FUTURE and "__await__" not in gives.methods
+
+    def _is_never_closed(self, action: Action) -> bool:
+        """Whether it is an operation on queues that nobody closes."""
+        program = self.program
+        if action.does not in (Does.SEND, Does.RECEIVE) or not action.subjects:
+            return False
+        return all(
+            program.kind(o) is Kind.CHANNEL and program.opened(o) is None and not any(a.does is Does.CLOSE for a in program.on(o))
+            for o in action.subjects
+        )
 
     def _always_has_room(self, action: Action) -> bool:
         """Whether it sends to channels without a bound: they are never full."""

@@ -69,7 +69,9 @@ class _Judge:
         return place is not None and not place.loops and not place.in_comprehension
 
     def _others_send(self, wait: Action, doers: set[FunctionId]) -> bool:
-        sends = (a for o in wait.subjects for a in self.program.on(o) if a.does is Does.SEND and a.function in self.program.live)
+        """Whether others fill the channel too, after it is made: what only goes round always finds its room."""
+        on = (a for o in wait.subjects for a in self.program.on(o) if a.does is Does.SEND and a.function in self.program.live)
+        sends = (a for a in on if self.program.node(a.function).name not in ("__init__", "__post_init__"))
         return any(self.program.roots(a.function) - doers for a in sends)
 
     # --- the way to the wait

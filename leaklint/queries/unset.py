@@ -11,7 +11,7 @@ from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.raising import ANY
-from leaklint.link.syntax import subexpressions
+from leaklint.link.syntax import subexpressions, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 from leaklint.locks.dispatch import Dispatch
@@ -56,7 +56,7 @@ class _Judge:
 
     def of(self, wait: Action, obj: int, operations: tuple[Action, ...]) -> tuple[Unit, FunctionId, Edge, Node] | None:
         """The unit that may end without doing any of the operations, and the last step of such a way: where, how and at what node."""
-        if any(a.does is not Does.SIGNAL for a in operations) or self._is_set_at_first(obj):
+        if any(a.does is not Does.SIGNAL for a in operations) or self._is_set_at_first(obj) or obj in self.program.in_containers:
             return None
         roots = {root for action in operations for root in self.program.roots(action.function)}
         units = [unit for unit in self.program.units if roots & set(unit.entries)]
@@ -124,7 +124,7 @@ class _Judge:
     def _is_expected(self, function: FunctionId, node: Node) -> bool:
         """Whether an exception of the node is one that the program raises, or one of a call that needs the world outside."""
         if isinstance(node.stmt, ir.Raise):
-            return True
+            return not self._is_assertion(function, node.stmt)
         awaited = {
             p.value.site for part in node.parts for p in subexpressions(part) if isinstance(p, ir.Await) and isinstance(p.value, ir.Call)
         }
@@ -133,6 +133,24 @@ class _Judge:
             if names - {ANY} or (ANY in names and call.site in awaited):
                 return True
         return False
+
+    def _is_assertion(self, function: FunctionId, stmt: ir.Raise) -> bool:
+        """Whether a `raise` says in other words `assert thing`: something must be there, and is in a sound program."""
+        branches = (one for one in walk(self.program.node(function).body) if isinstance(one, ir.Branch))
+        return any(one.body and one.body[-1] is stmt and _is_absence(one.test) for one in branches)
+
+
+def _is_absence(test: ir.Expr) -> bool:
+    """Whether a test asks whether something is missing: `x is None`, `not x`."""
+    match test:
+        case ir.Operation(operator="or" | "and", operands=operands):
+            return all(_is_absence(one) for one in operands)
+        case ir.Operation(operator="not", operands=(ir.Name() | ir.Attribute(),)):
+            return True
+        case ir.Comparison(operators=("is",), rights=(ir.Constant(kind="none"),)):
+            return True
+        case _:
+            return False
 
 
 def _leak(graph: Graph, wait: Action, obj: int, instead: Action, unit: Unit, entry: FunctionId, edge: Edge, node: Node) -> Leak:
