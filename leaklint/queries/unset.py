@@ -13,7 +13,7 @@ from leaklint.link.actions import Action
 from leaklint.link.raising import ANY
 from leaklint.link.syntax import subexpressions, walk
 from leaklint.link.units import Unit
-from leaklint.link.values import FunctionId
+from leaklint.link.values import FunctionId, Instance
 from leaklint.locks.dispatch import Dispatch
 from leaklint.locks.needs import Needs
 from leaklint.locks.wakers import Wakening
@@ -56,7 +56,7 @@ class _Judge:
 
     def of(self, wait: Action, obj: int, operations: tuple[Action, ...]) -> tuple[Unit, FunctionId, Edge, Node] | None:
         """The unit that may end without doing any of the operations, and the last step of such a way: where, how and at what node."""
-        if any(a.does is not Does.SIGNAL for a in operations) or self._is_set_at_first(obj) or obj in self.program.in_containers:
+        if any(a.does is not Does.SIGNAL for a in operations) or self._is_set_at_first(obj) or self._is_sent(obj):
             return None
         roots = {root for action in operations for root in self.program.roots(action.function)}
         units = [unit for unit in self.program.units if roots & set(unit.entries)]
@@ -72,6 +72,13 @@ class _Judge:
         """Whether it is set where its owner is made: then it is a gate that somebody closes and opens."""
         on = self.program.on(obj)
         return any(a.does is Does.CLEAR or (a.does is Does.SIGNAL and self._makes(a.function)) for a in on)
+
+    def _is_sent(self, obj: int) -> bool:
+        """Whether it, or what owns it, goes through a container or a channel: then the unit serves many, and each comes with its own."""
+        program = self.program
+        holders = program.holders.get(obj, frozenset())
+        values = (program.value(o) for o in program.in_containers)
+        return obj in program.in_containers or any(isinstance(value, Instance) and value.cls in holders for value in values)
 
     def _makes(self, function: FunctionId) -> bool:
         return self.program.node(function).name in ("__init__", "__post_init__")
