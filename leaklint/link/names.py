@@ -342,25 +342,31 @@ class Names:
 
     def declared(self, module: int, annotation: ir.Expr | None) -> tuple[ClassId, ...]:
         """The project classes that an annotation names: through `X | None`, `Optional[X]`, strings; containers are not entered."""
+        return tuple(found for found in self._annotated(module, annotation) if isinstance(found, ClassId))
+
+    def declared_types(self, module: int, annotation: ir.Expr | None) -> tuple[str, ...]:
+        """The dotted names of the library types that an annotation names, in the same way."""
+        return tuple(found.name for found in self._annotated(module, annotation) if isinstance(found, Library))
+
+    def _annotated(self, module: int, annotation: ir.Expr | None) -> list[Definition | None]:
         match annotation:
             case ir.Constant(kind="str", text=text):
                 names = _DOTTED.findall(text)
                 if "[" in text and not text.startswith(("Optional[", "typing.Optional[", "Union[")):
                     names = names[:1]
-                found = [self._dotted(module, name) for name in names]
+                return [self._dotted(module, name) for name in names]
             case ir.Operation(operator="|", operands=operands):
-                return tuple(c for operand in operands for c in self.declared(module, operand))
+                return [found for operand in operands for found in self._annotated(module, operand)]
             case ir.Subscript(base=base, index=index):
                 head = base.name if isinstance(base, ir.Attribute) else base.id if isinstance(base, ir.Name) else ""
                 if head in ("Optional", "Union", "Annotated", "Final", "ClassVar", "Self"):
                     inner = index.items if isinstance(index, ir.Display) else (index,)
-                    return tuple(c for one in inner for c in self.declared(module, one))
-                found = [self.resolve(module, base)]
+                    return [found for one in inner for found in self._annotated(module, one)]
+                return [self.resolve(module, base)]
             case ir.Name() | ir.Attribute():
-                found = [self.resolve(module, annotation)]
+                return [self.resolve(module, annotation)]
             case _:
-                return ()
-        return tuple(c for c in found if isinstance(c, ClassId))
+                return []
 
     def _dotted(self, module: int, dotted: str) -> Definition | None:
         first, *rest = dotted.split(".")

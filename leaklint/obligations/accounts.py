@@ -25,11 +25,16 @@ class Account:
         self.channel = channel
         program = graph.program
         done = dict.fromkeys(a for o in sorted(channel.objects) for a in program.on(o) if a.function in program.live)
-        waits = [a for a in done if a.waits is Waits.UNTIL_DRAINED]
+        waits = [a for a in done if a.waits is Waits.UNTIL_DRAINED and a.call.subject is not None and self._keeps(a.call.subject)]
         self.joins = tuple(a for a in waits if program.blocks(a) and not a.deferred)
         self.drains = tuple(a for a in done if a.does is Does.DRAIN)
         self.is_offered = not waits and any(r is not None and r.why in _OFFERED for r in map(program.escape, channel.objects))
         """Whether nobody in sight waits, but others are given the queue by a public name."""
+
+    def _keeps(self, queue: int) -> bool:
+        """Whether queues of this type have an account at all: those between processes may wait for other things."""
+        model = self.graph.program.model(queue)
+        return model is not None and any(operation.does is Does.DRAIN for operation in model.methods.values())
 
     @cached_property
     def is_one_for_one(self) -> bool:

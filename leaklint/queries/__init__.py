@@ -32,6 +32,7 @@ from leaklint.queries.swallowed import swallowed
 from leaklint.queries.timers import rearming_timer, unstopped_timer
 from leaklint.queries.turns import timer_in_turns
 from leaklint.queries.twice import taken_twice
+from leaklint.queries.uncreated import uncreated
 from leaklint.queries.undrained import undrained
 from leaklint.queries.unlimited import unlimited
 from leaklint.queries.unmatched import Options as Side
@@ -57,6 +58,7 @@ QUERIES: dict[str, Query] = {
         raises="channel operation function growth",
         sentinel="channel operation function growth",
     ),
+    "uncreated": _query(uncreated, "channel unit function growth", late="channel unit function growth"),
     "registered": _query(
         registered,
         "table function growth",
