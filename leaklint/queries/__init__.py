@@ -27,6 +27,7 @@ from leaklint.queries.pending import left_pending
 from leaklint.queries.query import NoOptions, Query
 from leaklint.queries.registered import registered
 from leaklint.queries.self_wait import self_wait
+from leaklint.queries.severed import severed
 from leaklint.queries.siblings import sibling_left
 from leaklint.queries.swallowed import swallowed
 from leaklint.queries.timers import rearming_timer, unstopped_timer
@@ -59,6 +60,13 @@ QUERIES: dict[str, Query] = {
         sentinel="channel operation function growth",
     ),
     "uncreated": _query(uncreated, "channel unit function growth", late="channel unit function growth"),
+    "severed": _query(
+        severed,
+        "channel closer producer growth",
+        sibling="channel closer producer growth",
+        block="channel closer producer growth",
+        itself="channel closer producer growth",
+    ),
     "registered": _query(
         registered,
         "table function growth",

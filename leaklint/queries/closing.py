@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Gives, Kind
@@ -11,6 +11,7 @@ from leaklint.finding import Confidence, Leak
 from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
 from leaklint.link.units import Unit
+from leaklint.link.values import FunctionId
 from leaklint.paths import handler_names
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
@@ -34,14 +35,17 @@ def closed_by_receiver(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             if not closers <= receivers or closers & sending or not senders:
                 continue
             left = [
-                (a, r.unit) for a, r in senders if r.unit is not None and stopped(graph, r.unit) is None and not _handled(graph, a, r.unit)
+                (a, r.unit)
+                for a, r in senders
+                if r.unit is not None and stopped(graph, r.unit) is None and not is_handled(graph, a, r.unit.entries)
             ]
             if left and not _is_over(graph, close, left[0][1]):
                 yield _leak(graph, channel, close, *left[0])
 
 
-def _handled(graph: Graph, send: Action, unit: Unit) -> bool:
-    """Whether the send stands in a `try` that knows of the close, or a caller of its function does, so that the unit ends in order."""
+def is_handled(graph: Graph, send: Action, entries: Iterable[FunctionId]) -> bool:
+    """Whether the send stands in a `try` that knows of the close, or a caller of its function does, so that the unit that begins in one of
+    `entries` ends in order."""
     place = graph.program.place(send.function, send.site.number)
     around = place.around if place is not None else ()
     names = {name.rpartition(".")[2] for name in send.call.operation.raises}
@@ -51,7 +55,7 @@ def _handled(graph: Graph, send: Action, unit: Unit) -> bool:
                 caught = set(handler_names(handler))
                 if caught & names or handler.type is None or caught & {"Exception", "BaseException", "ValueError", "OSError"}:
                     return not _only_continues(handler.body)
-    return bool(names) and not any(graph.program.raising.of(entry) & names for entry in unit.entries)
+    return bool(names) and bool(begins := tuple(entries)) and not any(graph.program.raising.of(entry) & names for entry in begins)
 
 
 def _only_continues(body: tuple[ir.Stmt, ...]) -> bool:
