@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from leaklint.finding import Leak
 from leaklint.graph import Graph
+from leaklint.queries.backlog import backlog
 from leaklint.queries.closing import closed_by_receiver
 from leaklint.queries.copied import copied
 from leaklint.queries.counting import miscounted
@@ -67,6 +68,7 @@ QUERIES: dict[str, Query] = {
         block="channel closer producer growth",
         itself="channel closer producer growth",
     ),
+    "backlog": _query(backlog, "channel consumer producer error growth"),
     "registered": _query(
         registered,
         "table function growth",

@@ -10,6 +10,7 @@ from leaklint.exits.stopping import stopped
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
+from leaklint.link.thrown import types_of
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 from leaklint.paths import handler_names
@@ -50,12 +51,21 @@ def is_handled(graph: Graph, send: Action, entries: Iterable[FunctionId]) -> boo
     around = place.around if place is not None else ()
     names = {name.rpartition(".")[2] for name in send.call.operation.raises}
     for enclosing in around:
+        if isinstance(enclosing.stmt, ir.With) and enclosing.block == "body" and _expects(enclosing.stmt, names):
+            return True
         if isinstance(enclosing.stmt, ir.Try) and enclosing.block == "body":
             for handler in enclosing.stmt.handlers:
                 caught = set(handler_names(handler))
                 if caught & names or handler.type is None or caught & {"Exception", "BaseException", "ValueError", "OSError"}:
                     return not _only_continues(handler.body)
     return bool(names) and bool(begins := tuple(entries)) and not any(graph.program.raising.of(entry) & names for entry in begins)
+
+
+def _expects(block: ir.With, names: set[str]) -> bool:
+    """Whether the block is told of the exceptions: `suppress(…)`, `raises(…)`."""
+    calls = (item.context for item in block.items if isinstance(item.context, ir.Call))
+    told = {word for call in calls for argument in call.arguments for word in types_of(argument.value) or ()}
+    return bool(told & (names | {"Exception", "BaseException"}))
 
 
 def _only_continues(body: tuple[ir.Stmt, ...]) -> bool:

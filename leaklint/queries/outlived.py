@@ -52,18 +52,18 @@ def outlived(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         if channel.open is not None or not channel.bounded or not channel.receives:
             continue
         sends = [a for a in channel.sends if a.waits is Waits.WHILE_FULL and graph.program.blocks(a)]
-        loops = {(c.function, c.site): c for a in channel.receives for c in _consumptions(graph, a)}
+        loops = {(c.function, c.site): c for a in channel.receives for c in consumptions(graph, a)}
         if not sends or len({id(c.loop) for c in loops.values()}) != 1:
             continue
         consumption = next(iter(loops.values()))
-        if any(_outside(graph, a, consumption) for a in channel.receives):
+        if any(outside(graph, a, consumption) for a in channel.receives):
             continue
         leak = _judge(graph, channel, consumption, sends)
         if leak is not None:
             yield leak
 
 
-def _consumptions(graph: Graph, receive: Action) -> Iterator[Consumption]:
+def consumptions(graph: Graph, receive: Action) -> Iterator[Consumption]:
     todo = [(receive.function, receive.site.number, 0)]
     while todo:
         function, site, depth = todo.pop()
@@ -92,16 +92,16 @@ def _iterations(graph: Graph, generator: FunctionId, receive: Action) -> Iterato
                 yield Consumption(record.function, stmt.site, stmt, receive)
 
 
-def _outside(graph: Graph, receive: Action, consumption: Consumption) -> bool:
+def outside(graph: Graph, receive: Action, consumption: Consumption) -> bool:
     """Whether a receive belongs to somebody else, who goes on when this loop is left. A non-waiting one drains."""
     if receive.waits is None:
         return receive.function not in graph.program.reached([consumption.function])
-    return not any(c.loop is consumption.loop for c in _consumptions(graph, receive))
+    return not any(c.loop is consumption.loop for c in consumptions(graph, receive))
 
 
 def _judge(graph: Graph, channel: Channel, consumption: Consumption, sends: list[Action]) -> Leak | None:
     consumers = graph.runners(consumption.function)
-    if any(r.unit is not None and _is_many(graph, r) for r in consumers):
+    if any(r.unit is not None and is_many(graph, r) for r in consumers):
         return None
     entries = {r.entry for r in consumers}
     for send in sends:
@@ -123,7 +123,7 @@ def _judge(graph: Graph, channel: Channel, consumption: Consumption, sends: list
     return None
 
 
-def _is_many(graph: Graph, runner: Runner) -> bool:
+def is_many(graph: Graph, runner: Runner) -> bool:
     """Several units run the same consumer: one that leaves has others behind it."""
     for spawn in runner.unit.spawns if runner.unit is not None else ():
         place = graph.program.place(spawn.record.function, spawn.record.site.number)
@@ -181,7 +181,7 @@ def _departures(graph: Graph, channel: Channel, consumption: Consumption, produc
             ):
                 found.append(Departure(at, edge, node, target, True))
             elif edge is Edge.RAISE and node.kind in ("stmt", "test", "enter"):
-                raising = _raising_call(graph, consumption, node)
+                raising = raising_call(graph, consumption, node)
                 if raising is not None:
                     found.append(Departure(raising, edge, node, target, False))
     return sorted(found, key=lambda d: (not d.explicit, d.at.line, d.at.column))
@@ -205,7 +205,7 @@ def _is_inside(node: Node, inside: set[int], loop: ir.While | ir.For) -> bool:
     return id(node.stmt) in inside and not (node.stmt is loop and node.kind == "stmt")
 
 
-def _raising_call(graph: Graph, consumption: Consumption, node: Node) -> ir.Span | None:
+def raising_call(graph: Graph, consumption: Consumption, node: Node) -> ir.Span | None:
     """The first call of a node that may raise for a reason of its own: not the receive, not the end of a channel."""
     raising = graph.program.raising
     for part in node.parts:

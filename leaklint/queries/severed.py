@@ -303,7 +303,8 @@ def _leak(graph: Graph, channel: Channel, close: Action, send: Action, unit: Uni
     often = graph.recurrence(spawn.record for spawn in unit.spawns) if unit is not None else graph.recurrences.of(function)
     closer = graph.qualname(function) or "the module"
     producer = unit.name if unit is not None else closer
-    trace: list[Step] = [graph.step(*channel.made, f"`{channel.name}` is made here")]
+    name = min(graph.program.describe(o) for o in close.subjects)
+    trace: list[Step] = [graph.step(*channel.made, f"`{name}` is made here")]
     if unit is not None:
         start = unit.spawns[0].record
         several = "several of" if variant == "sibling" else ""
@@ -317,7 +318,7 @@ def _leak(graph: Graph, channel: Channel, close: Action, send: Action, unit: Uni
     trace.append(graph.step(send.function, send.at, after))
     return Leak(
         graph.program.path(function.module), close.at, graph.qualname(function),
-        {"channel": channel.name, "closer": closer, "producer": producer,
+        {"channel": name, "closer": closer, "producer": producer,
          "growth": grows(graph, often, f"failed {kind_of(unit)}", function)},
         Confidence.LIKELY, often.growth, tuple(trace), variant,
     )  # fmt: skip
