@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does, Kind, UnitKind
+from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
 from leaklint.exits.sentinels import endings
 from leaklint.exits.stopping import stopped
 from leaklint.finding import Confidence, Growth, Leak
@@ -65,8 +65,8 @@ def _consumer(graph: Graph, consumption: Consumption) -> Unit | None:
 
 
 def _is_watched(graph: Graph, channel: Channel, unit: Unit) -> bool:
-    """Whether somebody looks after the consumer or the length of the channel: asks whether it is alive, waits for it without having
-    ended it, is told of its end; or the group that it is in ends with it."""
+    """Whether somebody looks after the consumer or the channel: asks whether it is alive, waits for it without having ended it, is told of
+    its end; asks how long the channel is, or waits until all is done; or the group that it is in ends with it."""
     program = graph.program
     if any(s.subject is not None and program.kind(s.subject) in _OWNERS for s in unit.spawns):
         return True
@@ -76,7 +76,7 @@ def _is_watched(graph: Graph, channel: Channel, unit: Unit) -> bool:
             return True
         if unit.kind is UnitKind.TASK and (program.opened(obj) is not None or _is_awaited(done)):
             return True
-    return any(a.does is Does.OBSERVE for o in channel.objects for a in program.on(o))
+    return any(a.does is Does.OBSERVE or a.waits is Waits.UNTIL_DRAINED for o in channel.objects for a in program.on(o))
 
 
 def _is_awaited(done: list[Action]) -> bool:
