@@ -199,3 +199,19 @@ def walk(body: Iterable[ir.Stmt]) -> Iterator[ir.Stmt]:
         for block in blocks(stmt):
             if block:
                 yield from walk(block)
+
+
+def in_order(expression: ir.Expr) -> Iterator[ir.Expr]:
+    """The expression and all below it, in the order in which they are evaluated."""
+    for part in parts(expression):
+        yield from in_order(part)
+    yield expression
+
+
+def clauses_around(stmt: ir.Stmt, site: int) -> list[ir.Clause]:
+    """The clauses of the comprehensions of a statement for the elements of which a site is evaluated."""
+    found: list[ir.Clause] = []
+    for part in (p for expression in expressions(stmt) for p in in_order(expression) if isinstance(p, ir.Comprehension)):
+        if any(isinstance(e, ir.Call | ir.Await) and e.site == site for e in in_order(part.element)):
+            found += part.clauses
+    return found

@@ -206,7 +206,8 @@ class _Builder:
                     case _:
                         pass
         for thrown in self._told(names):
-            node.successors.append((Edge.RAISE, self._leave(region, thrown)))
+            target = node.thrown[thrown.name or ANY] = self._leave(region, thrown)
+            node.successors.append((Edge.RAISE, target))
         if cancelled:
             node.successors.append((Edge.CANCEL, self._leave(region, Thrown(is_cancel=True))))
         if closed:
@@ -249,7 +250,7 @@ class _Builder:
                 if any(catches(types_of(handler.type), way) for handler in region.stmt.handlers):
                     return self._dispatch(region, way, None)
             case "with" if isinstance(way, Thrown) and self._swallows(region, way):
-                return self._exit(region, None)
+                return self._exit(region, None, way)
             case _:
                 pass
         return None
@@ -260,7 +261,8 @@ class _Builder:
             case "final":
                 return self._final(region, onward)
             case "with":
-                return self._exit(region, onward, may_swallow=isinstance(way, Thrown) and self._swallows(region, way) is None)
+                thrown = way if isinstance(way, Thrown) else None
+                return self._exit(region, onward, thrown, may_swallow=thrown is not None and self._swallows(region, thrown) is None)
             case "handlers" if isinstance(way, Thrown):
                 return self._dispatch(region, way, onward)
             case _:
@@ -278,8 +280,9 @@ class _Builder:
         end.successors.append((Edge.NEXT, onward))
         return start
 
-    def _exit(self, region: _Region, onward: Node | None, *, may_swallow: bool = True) -> Node:
+    def _exit(self, region: _Region, onward: Node | None, thrown: _Way | None, *, may_swallow: bool = True) -> Node:
         node = self._node("exit", region.stmt)
+        node.unwinds = isinstance(thrown, Thrown)
         if may_swallow and region.then is not None:
             node.successors.append((Edge.NEXT, region.then))
         if onward is not None:

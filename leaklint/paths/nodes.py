@@ -34,13 +34,16 @@ class Exit(Enum):
 @dataclass(slots=True, eq=False)
 class Node:
     """A statement, the test of a branch or loop, the entry (`enter`) or the exit (`exit`) of a `with`, an `except` dispatch, the shared
-    end of a `finally` (`join`), or an end of the function (`exit_kind`). `parts` are the expressions evaluated here."""
+    end of a `finally` (`join`), or an end of the function (`exit_kind`). `parts` are the expressions evaluated here; `thrown`: where an
+    exception goes, by the last word of its name, `?` for any other; `unwinds`: an exception leaves the block here."""
 
     kind: str
     stmt: ir.Stmt | None
     parts: tuple[ir.Expr, ...] = ()
     exit_kind: Exit | None = None
     successors: list[tuple[Edge, Node]] = field(default_factory=list)
+    thrown: dict[str, Node] = field(default_factory=dict)
+    unwinds: bool = False
     _sites: tuple[int, ...] | None = None
     _handed: tuple[frozenset[str], tuple[int, ...]] | None = None
 
