@@ -1,0 +1,322 @@
+"""Small random programs: the same one as a system for the explorer and as coroutines for a real event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+
+from leaklint.explore.system import (
+    CANCELLED,
+    FAILED,
+    RETURNED,
+    Act,
+    Channel,
+    Event,
+    Lock,
+    Op,
+    Outcome,
+    Point,
+    Resource,
+    System,
+    Unit,
+    ways,
+)
+
+HAS_SHUTDOWN = sys.version_info >= (3, 13)
+
+
+@dataclass(frozen=True)
+class Do:
+    """One operation; `number` tells it from all others of its program."""
+
+    number: int
+    op: Op
+
+
+@dataclass(frozen=True)
+class Either:
+    one: Block
+    other: Block
+
+
+@dataclass(frozen=True)
+class Forever:
+    body: Block
+
+
+@dataclass(frozen=True)
+class Finally:
+    body: Block
+    final: Block
+
+
+@dataclass(frozen=True)
+class Catching:
+    """What fails in the body is forgotten; a cancellation is not."""
+
+    body: Block
+
+
+Block = tuple["Do | Either | Forever | Finally | Catching", ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """`bodies` of the units, all of which start at once on one event loop."""
+
+    resources: tuple[Resource, ...]
+    bodies: tuple[Block, ...]
+
+
+# --- at random
+
+
+@dataclass
+class _Maker:
+    random: Random
+    resources: tuple[Resource, ...]
+    units: int
+    numbers: Iterator[int] = field(default_factory=lambda: iter(range(1_000)))
+
+    def body(self, unit: int) -> Block:
+        return self._block(unit, self.random.randint(1, 4), 0)
+
+    def _block(self, unit: int, length: int, depth: int) -> Block:
+        return tuple(self._statement(unit, depth) for _ in range(length))
+
+    def _statement(self, unit: int, depth: int) -> Do | Either | Forever | Finally | Catching:
+        if depth < 2:
+            form, inner = self.random.random(), self.random.randint(1, 2)
+            if form < 0.08:
+                return Either(self._block(unit, inner, depth + 1), self._block(unit, self.random.randint(0, 2), depth + 1))
+            if form < 0.12:
+                return Finally(self._block(unit, inner, depth + 1), self._block(unit, 1, depth + 1))
+            if form < 0.15:
+                return Catching(self._block(unit, inner, depth + 1))
+            if form < 0.18 and any(isinstance(one, Channel) for one in self.resources):
+                channel = self._some(Channel)
+                return Forever((Do(next(self.numbers), Op(Act.RECEIVE, channel)), *self._block(unit, self.random.randint(0, 1), 2)))
+        return Do(next(self.numbers), self._op(unit))
+
+    def _some(self, kind: type[Resource]) -> int:
+        return self.random.choice([number for number, one in enumerate(self.resources) if isinstance(one, kind)])
+
+    def _op(self, unit: int) -> Op:
+        others = [number for number in range(self.units) if number != unit]
+        if self.random.random() < 0.25:
+            act = self.random.choice([Act.JOIN, Act.CANCEL, Act.CANCEL, Act.PAUSE, Act.GATHER])
+            if act in (Act.JOIN, Act.GATHER):
+                others = [number for number in others if number > unit]  # in a ring a cancellation would never end
+            if act is Act.PAUSE or not others:
+                return Op(Act.PAUSE)
+            if act is Act.GATHER:
+                return Op(act, units=tuple(sorted(self.random.sample(others, self.random.randint(1, len(others))))))
+            return Op(act, units=(self.random.choice(others),), shielded=act is Act.JOIN and self.random.random() < 0.2)
+        on = self.random.randrange(len(self.resources))
+        timed = self.random.random() < 0.08
+        match self.resources[on]:
+            case Channel():
+                acts = [Act.SEND] * 4 + [Act.RECEIVE] * 4 + [Act.TRY_SEND, Act.TRY_RECEIVE, Act.TASK_DONE, Act.DRAINED]
+                act = self.random.choice([*acts, Act.CLOSE] if HAS_SHUTDOWN else acts)
+            case Lock():
+                act = self.random.choice([Act.ACQUIRE, Act.ACQUIRE, Act.RELEASE])
+            case _:
+                act = self.random.choice([Act.SET, Act.WAIT, Act.WAIT, Act.CLEAR])
+        return Op(act, on, timed=timed and act in (Act.SEND, Act.RECEIVE, Act.ACQUIRE, Act.WAIT, Act.DRAINED))
+
+
+def some_program(seed: int) -> Program:
+    """Two to four units, one to three resources of each kind at most; the same for the same seed."""
+    random = Random(seed)
+    resources: list[Resource] = [Channel(random.choice([1, 1, 2, None])) for _ in range(random.randint(1, 3))]
+    resources += [Lock(random.choice([1, 1, 2]), is_fair=True, is_bounded=False) for _ in range(random.randint(0, 2))]
+    resources += [Event() for _ in range(random.randint(0, 2))]
+    units = random.randint(2, 4)
+    maker = _Maker(random, tuple(resources), units)
+    return Program(tuple(resources), tuple(maker.body(unit) for unit in range(units)))
+
+
+# --- for the explorer
+
+
+def system_of(program: Program, loop: int | None = 0) -> System:
+    """With `loop` None the units are threads."""
+    units = [Unit(f"unit {n}", _points(body), loop, True) for n, body in enumerate(program.bodies)]
+    return System(tuple(units), program.resources)
+
+
+def _points(body: Block) -> tuple[Point, ...]:
+    points: list[Point] = []
+
+    def block(body: Block, then: int, fails: int, cancelled: int) -> int:
+        for stmt in reversed(body):
+            then = statement(stmt, then, fails, cancelled)
+        return then
+
+    def point(op: Op, label: str, then: int | tuple[int, ...], fails: int, cancelled: int) -> int:
+        told = ways(done=then, refused=fails, failed=fails, timed_out=fails, cancelled=cancelled)
+        points.append(Point(op, told, label))
+        return len(points) - 1
+
+    def statement(stmt: Do | Either | Forever | Finally | Catching, then: int, fails: int, cancelled: int) -> int:
+        match stmt:
+            case Do(number=number, op=op):
+                return point(op, str(number), then, fails, cancelled)
+            case Either(one=one, other=other):
+                both = (block(one, then, fails, cancelled), block(other, then, fails, cancelled))
+                return point(Op(Act.CHOOSE), "", both, fails, cancelled)
+            case Forever(body=inner):
+                head = point(Op(Act.CHOOSE), "", then, fails, cancelled)
+                points[head] = Point(Op(Act.CHOOSE), ways(done=block(inner, head, fails, cancelled)))
+                return head
+            case Catching(body=inner):
+                return block(inner, then, then, cancelled)
+            case Finally(body=inner, final=final):
+                failing, cancelling = (block(final, way, fails, cancelled) for way in (fails, cancelled))
+                return block(inner, block(final, then, fails, cancelled), failing, cancelling)
+
+    start = block(body, RETURNED, FAILED, CANCELLED)
+    turned = [*points[start:], *points[:start]]  # an automaton starts at its first point
+    shift = {old: new for new, old in enumerate([*range(start, len(points)), *range(start)])} if points else {}
+    return tuple(
+        Point(one.op, {outcome: tuple(shift.get(t, t) for t in targets) for outcome, targets in one.ways.items()}, one.label)
+        for one in turned
+    ) or (Point(Op(Act.CHOOSE), {Outcome.DONE: (RETURNED,)}),)
+
+
+# --- for a real event loop
+
+
+class Failed(Exception):
+    pass
+
+
+@dataclass
+class Running:
+    """A program at work on the loop that runs. `at`: the operation that each unit is in, or how it ended."""
+
+    program: Program
+    choose: Callable[[int], int]
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    at: list[str] = field(default_factory=list)
+    is_over: bool = False
+    """What is thrown away unwinds: then nothing must happen any more."""
+
+    def start(self) -> None:
+        self.resources = [_real(resource) for resource in self.program.resources]
+        self.at = [""] * len(self.program.bodies)
+        self.tasks = [asyncio.get_running_loop().create_task(self._unit(n)) for n in range(len(self.program.bodies))]
+
+    def end(self) -> tuple[str, ...]:
+        """How each unit ended, or the operation that it is still in."""
+        self.is_over = True
+        return tuple(_how(task) if task.done() else at for task, at in zip(self.tasks, self.at, strict=True))
+
+    async def _unit(self, number: int) -> None:
+        await self._block(number, self.program.bodies[number])
+
+    async def _block(self, unit: int, body: Block) -> None:
+        for stmt in body:
+            if self.is_over:
+                return
+            match stmt:
+                case Do(number=number, op=op):
+                    self.at[unit] = str(number)
+                    await self._do(op)
+                case Either(one=one, other=other):
+                    await self._block(unit, (one, other)[self.choose(2)])
+                case Forever(body=inner):
+                    while not self.is_over:
+                        await self._block(unit, inner)
+                case Finally(body=inner, final=final):
+                    try:
+                        await self._block(unit, inner)
+                    finally:
+                        await self._block(unit, final)
+                case Catching(body=inner):
+                    with suppress(Failed):
+                        await self._block(unit, inner)
+
+    async def _do(self, op: Op) -> None:
+        try:
+            if op.timed:
+                async with asyncio.timeout(1):
+                    await self._act(op)
+            else:
+                await self._act(op)
+        except (asyncio.QueueEmpty, asyncio.QueueFull, TimeoutError, ValueError, RuntimeError, *_SHUT) as error:
+            if not self.is_over:
+                raise Failed from error
+
+    async def _act(self, op: Op) -> None:
+        if op.on >= 0:
+            await self._on(self.resources[op.on], op)
+            return
+        others = [self.tasks[unit] for unit in op.units]
+        match op.act:
+            case Act.PAUSE:
+                await asyncio.sleep(0)
+            case Act.CANCEL:
+                for other in others:
+                    other.cancel()
+            case Act.GATHER:
+                await asyncio.gather(*others)
+            case _:
+                await (asyncio.shield(others[0]) if op.shielded else others[0])
+
+    async def _on(self, on: object, op: Op) -> None:
+        match op.act, on:
+            case Act.SEND, asyncio.Queue():
+                await on.put(0)
+            case Act.TRY_SEND, asyncio.Queue():
+                on.put_nowait(0)
+            case Act.RECEIVE, asyncio.Queue():
+                await on.get()
+            case Act.TRY_RECEIVE, asyncio.Queue():
+                on.get_nowait()
+            case Act.TASK_DONE, asyncio.Queue():
+                on.task_done()
+            case Act.DRAINED, asyncio.Queue():
+                await on.join()
+            case Act.CLOSE, asyncio.Queue():
+                on.shutdown()
+            case Act.ACQUIRE, asyncio.Semaphore():
+                await on.acquire()
+            case Act.RELEASE, asyncio.Semaphore():
+                on.release()
+            case Act.SET, asyncio.Event():
+                on.set()
+            case Act.CLEAR, asyncio.Event():
+                on.clear()
+            case _, asyncio.Event():
+                await on.wait()
+
+
+_SHUT: tuple[type[Exception], ...] = (asyncio.QueueShutDown,) if HAS_SHUTDOWN else ()
+
+
+def _real(resource: Resource) -> object:
+    match resource:
+        case Channel(capacity=capacity):
+            return asyncio.Queue[int](capacity or 0)
+        case Lock(permits=permits):
+            return asyncio.Semaphore(permits)
+        case _:
+            return asyncio.Event()
+
+
+def _how(task: asyncio.Task[None]) -> str:
+    if task.cancelled():
+        return "cancelled"
+    return "failed" if task.exception() is not None else "returned"
+
+
+def end_of(system: System, state: object) -> tuple[str, ...]:
+    """The same of a state of the explorer."""
+    names = {RETURNED: "returned", FAILED: "failed", CANCELLED: "cancelled"}
+    units = getattr(state, "units", ())
+    return tuple(names[it.at] if it.at < 0 else unit.points[it.at].label for it, unit in zip(units, system.units, strict=True))

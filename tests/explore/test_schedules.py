@@ -1,0 +1,100 @@
+"""The explorer against really running every schedule, and against itself without its reductions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from explore.programs import Block, Do, Program, Running, end_of, some_program, system_of
+from explore.schedules import every_order
+
+from leaklint.explore.reach import Reach
+from leaklint.explore.search import ends
+from leaklint.explore.system import Act, Op, System
+
+_MOST_STATES = 3_000
+_MOST_ORDERS = 400
+_PROGRAMS = 2_150
+_AT_ONCE = 50
+
+
+def ends_of(system: System) -> set[tuple[str, ...]] | None:
+    found = ends(system, _MOST_STATES)
+    return {end_of(system, state) for state in found} if found is not None else None
+
+
+def really(program: Program) -> set[tuple[str, ...]] | None:
+    running: list[Running] = []
+
+    def start(choose: Callable[[int], int]) -> None:
+        running[:] = [Running(program, choose)]
+        running[0].start()
+
+    found = every_order(start, lambda: running[0].end(), _MOST_ORDERS)
+    return set(found) if found is not None else None
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="before, gather() gave way even when all it waits for was over")
+@pytest.mark.parametrize("first", range(0, _PROGRAMS, _AT_ONCE))
+def test_every_end_of_every_schedule(first: int) -> None:
+    """How each unit ended, or the operation in which it is stuck: in all orders that an event loop can choose, and in no other."""
+    compared = 0
+    for seed in range(first, first + _AT_ONCE):
+        program = some_program(seed)
+        told = ends_of(system_of(program))
+        seen = really(program) if told is not None else None  # what grows without a bound may never give way
+        if seen is not None:
+            compared += 1
+            assert told == seen, f"program {seed}"
+    assert compared >= _AT_ONCE * 0.8
+
+
+@pytest.mark.parametrize("loop", [0, None])
+def test_the_reductions_lose_no_end(loop: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    systems = [system_of(some_program(seed), loop) for seed in range(5_000, 5_150)]
+    reduced = [ends_of(system) for system in systems]
+    monkeypatch.setattr(Reach, "is_alone", lambda self, state, number: False)
+    whole = [ends_of(system) for system in systems]
+    pairs = [(one, other) for one, other in zip(reduced, whole, strict=True) if one is not None and other is not None]
+    assert len(pairs) > 50
+    assert all(one == other for one, other in pairs)
+
+
+def test_threads_do_what_tasks_do_and_more() -> None:
+    """What a schedule of tasks can come to, a schedule of threads can: they give way between any two acts."""
+    more = 0
+    for seed in range(6_000, 6_300):
+        program = some_program(seed)
+        if any(op.act in (Act.CANCEL, Act.GATHER) or op.timed for body in program.bodies for op in _ops(body)):
+            continue
+        tasks, threads = ends_of(system_of(program)), ends_of(system_of(program, None))
+        if tasks is not None and threads is not None:
+            assert tasks <= threads, f"program {seed}"
+            more += tasks < threads
+    assert more
+
+
+def test_twins_are_one() -> None:
+    """Units that do the same are told apart by nothing: fewer states, and the same ends but for their order."""
+    for seed in range(7_000, 7_040):
+        program = some_program(seed)
+        if any(op.units for body in program.bodies for op in _ops(body)):
+            continue
+        doubled = Program(program.resources, (program.bodies[0], *program.bodies[:2]))
+        system = system_of(doubled)
+        twins = System(tuple(replace(unit, twin=0) if n < 2 else unit for n, unit in enumerate(system.units)), system.resources)
+        apart, together = ends_of(system), ends_of(twins)
+        assert apart is not None
+        assert together is not None
+        assert {tuple(sorted(end)) for end in apart} == {tuple(sorted(end)) for end in together}, f"program {seed}"
+
+
+def _ops(body: Block) -> Iterator[Op]:
+    for stmt in body:
+        if isinstance(stmt, Do):
+            yield stmt.op
+        else:
+            for inner in vars(stmt).values():
+                yield from _ops(inner)
