@@ -1,0 +1,276 @@
+"""What a node of a function does to the resources and units of a scope, as acts of an automaton."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from leaklint import ir
+from leaklint.catalog.grammar import Does, Kind, Waits
+from leaklint.explore.points import Unsupported
+from leaklint.explore.system import ALL, Act, Op, Outcome
+from leaklint.link.actions import Action
+from leaklint.link.sizes import length
+from leaklint.link.syntax import in_order, target_names
+from leaklint.link.values import Resource, Site
+from leaklint.paths import Node
+
+if TYPE_CHECKING:
+    from leaklint.explore.frame import Counts, Frame, Ways
+
+Make: TypeAlias = "Callable[[Ways, int], int]"
+"""Makes the point of an act before the point that it is given."""
+
+
+@dataclass(eq=False)
+class Operations:
+    """Of one run of a function."""
+
+    frame: Frame
+    _joined_with: dict[Site, bool] = field(default_factory=dict)
+    """Wait → whether it is also for units out of the scope, the failure of which ends it."""
+
+    def __post_init__(self) -> None:
+        setting = self.frame.setting
+        self.program, self.scope, self.resources = setting.graph.program, setting.scope, setting.resources
+        self.turns, self.copies = setting.turns, setting.copies
+        self.function, self.points, self.reading = self.frame.function, self.frame.points, self.frame.reading
+
+    def of(self, node: Node) -> Iterator[Make]:
+        """What a node does, in order: each makes the point before the one that it is given."""
+        for part in node.parts:
+            for expression in in_order(part):
+                match expression:
+                    case ir.Call():
+                        acts = self._call(expression)
+                        yield from acts * self.turns.times_in_comprehension(self.function, expression.site)
+                    case ir.Await():
+                        yield from list(self._await(expression)) * self.turns.times_in_comprehension(self.function, expression.site)
+                    case _:
+                        pass
+        if isinstance(node.stmt, ir.With) and node.kind in ("enter", "exit"):
+            items = node.stmt.items if node.kind == "enter" else node.stmt.items[::-1]
+            for item in items:
+                yield from self._item(item, node.kind)
+        if node.thrown and self._is_risky(node):
+            yield lambda way, then: self._risk(way, then)
+
+    def _is_risky(self, node: Node) -> bool:
+        """Whether something may raise here other than the operations of the scope, and what is inlined, do by themselves."""
+        calls = [e for part in node.parts for e in in_order(part) if isinstance(e, ir.Call)]
+        if not calls:
+            return True
+        touching, callees = self.scope.touching, self.program.state.callees
+        others = [c for c in calls if not self._is_told(c) and not callees.get(self.function.site(c.site), set()) & touching]
+        return any(self.program.raising.of_call(self.function, call) for call in others)
+
+    def _risk(self, way: Ways, then: int) -> int:
+        raised = tuple(dict.fromkeys(t for name in way.node.thrown for t in way.raised(name)))
+        return self.points.add(Op(Act.GUESS, value=1), {Outcome.DONE: (then,), Outcome.REFUSED: raised})
+
+    def _is_told(self, call: ir.Call) -> bool:
+        """Whether the call is known, with all that it may raise."""
+        return any(self._is_known(action) for action in self.reading.actions(call.site))
+
+    def _call(self, call: ir.Call) -> list[Make]:
+        if len({number for a in self.reading.actions(call.site) if (number := self.resources.number(a)) is not None}) > 1:
+            raise Unsupported("an operation on one of several things")
+        acts = [act for action in self.reading.actions(call.site) for act in self._action(action)]
+        callees = sorted(self.program.state.callees.get(self.function.site(call.site), ()))
+        here = [c for c in callees if c in self.scope.touching and not self.program.node(c).is_async]
+        if here:
+            if len(callees) > 1:
+                raise Unsupported("a call of one of several functions")
+            acts.append(lambda way, then: self.frame.inlined(here[0], call, way, then, self.frame.limit(call.site, way)))
+        return acts
+
+    def _await(self, awaited: ir.Await) -> Iterator[Make]:
+        match awaited.value:
+            case ir.Call(site=number) as call:
+                callees = sorted(self.program.state.callees.get(self.function.site(number), ()))
+                here = [c for c in callees if c in self.scope.touching and self.program.node(c).is_async]
+                if here:
+                    if len(callees) > 1:
+                        raise Unsupported("an await of one of several functions")
+                    yield lambda way, then: self.frame.inlined(here[0], call, way, then, self.frame.limit(number, way))
+                    return
+                if any(self._is_known(a) for a in self.reading.actions(number)):
+                    return
+        acts = [act for action in self.reading.actions(awaited.site) for act in self._action(action)]
+        yield from acts
+        if not acts and self.program.suspending.at(self.function, awaited):
+            yield lambda way, then: self.points.add(Op(Act.PAUSE), {Outcome.DONE: (then,), Outcome.CANCELLED: way.cancelled()})
+
+    def _is_known(self, action: Action) -> bool:
+        return any(True for _ in self._action(action))
+
+    def _item(self, item: ir.WithItem, kind: str) -> Iterator[Make]:
+        site = self.function.site(item.site)
+        if self.program.state.callees.get(site, set()) & self.scope.touching:
+            raise Unsupported("a context manager of the program")
+        wanted = ("__exit__", "__aexit__") if kind == "exit" else ("__enter__", "__aenter__")
+        for action in self.reading.actions(item.site):
+            if action.method in wanted:
+                yield from self._action(action)
+        if kind == "exit":
+            groups = {o for a in self.reading.actions(item.site) for o in a.subjects if self.program.kind(o) in (Kind.GROUP, Kind.EXECUTOR)}
+            started = [u for u in self.scope.units if any(s.subject in groups for s in u.spawns)]
+            if started:
+                numbers = self.copies.of_all(started)
+                is_group = any(self.program.kind(o) is Kind.GROUP for o in groups)
+                yield lambda way, then: self._leave_group(numbers, is_group, way, then)
+
+    def _leave_group(self, units: tuple[int, ...], is_group: bool, way: Ways, then: int) -> int:
+        """A block that waits for what was started in it; on another way out than its end a task group cancels that first."""
+        ways = {Outcome.DONE: (then,), Outcome.FAILED: way.raised("?"), Outcome.CANCELLED: way.cancelled()}
+        wait = self.points.add(Op(Act.GROUP if is_group else Act.ALL, units=units), ways)
+        if not is_group or not way.node.unwinds:
+            return wait
+        return self.points.add(Op(Act.CANCEL, units=units), {Outcome.DONE: (wait,)})
+
+    def _action(self, action: Action) -> Iterator[Make]:
+        number = self.resources.number(action)
+        if number is not None:
+            act = _ACTS.get((action.does, self.program.kind(min(action.subjects))))
+            if act is None:
+                if action.does in (Does.OBSERVE, Does.MAKE, Does.BOUND, Does.COPY, Does.REGISTER):
+                    return
+                raise Unsupported(f"`{action.method}`")
+            if action.waits is None and act in _TRIES:
+                act = _TRIES[act]
+            if action.does is Does.WAIT and action.waits is Waits.UNTIL_DRAINED:
+                act = Act.DRAINED
+            yield lambda way, then: self.wait(action, act, way, then, {})
+            return
+        yield from self._on_units(action)
+
+    def _on_units(self, action: Action) -> Iterator[Make]:
+        spawned = [u for u in self.scope.units if any(s.record.site == action.site and s.name == action.name for s in u.spawns)]
+        for unit in spawned:
+            often = 1 if action.does in (Does.SPAWN, Does.SUBMIT) else self._elements_of(action)
+            yield from [partial(self._label, Op(Act.SPAWN, units=self.copies.of[unit]), action)] * often
+        if action.does is Does.BOUND:
+            here = [f for f in self.program.entries(action.call) if f in self.scope.touching]
+            if len(here) == 1:
+                bounded = not self.program.blocks(action)
+                yield lambda way, then: self.frame.inlined(
+                    here[0], None, way, then, (lambda: way.gives_up(action, then)[0]) if bounded else None
+                )
+            elif here:
+                raise Unsupported("an await of one of several functions")
+            return
+        if spawned and action.does not in (Does.JOIN, Does.WAIT):
+            return
+        if action.does is Does.CANCEL:
+            sites = {getattr(self.program.value(o), "site", None) for o in action.subjects} - {None}
+            group = [u for u in self.scope.units if any(self._site_of(s.subject) in sites for s in u.spawns)]
+            if group:
+                all_of = self.copies.of_all(group)
+                yield partial(self._label, Op(Act.CANCEL, units=all_of), action)
+                return
+        handled = [u for u in self.scope.units if u.handle & action.subjects] + (spawned if action.does in (Does.JOIN, Does.WAIT) else [])
+        if not handled:
+            return
+        numbers = self.copies.of_all(handled)
+        others = self.program.handles & action.subjects - frozenset(o for u in handled for o in u.handle)
+        others_here = [u for u in self.program.units if u not in self.scope.units and any(s.record.site == action.site for s in u.spawns)]
+        self._joined_with[action.site] = bool(others or others_here)
+        match action.does:
+            case Does.CANCEL:
+                yield partial(self._label, Op(Act.CANCEL, units=numbers), action)
+            case Does.JOIN | Does.WAIT if action.waits is Waits.UNTIL_FIRST:
+                yield lambda way, then: self._wait_for(Act.ANY, numbers, action, way, then)
+            case Does.JOIN | Does.WAIT if action.waits is not None:
+                act = Act.JOIN if len(numbers) == 1 else Act.GATHER if self._fails_early(action) else Act.ALL
+                yield lambda way, then: self._wait_for(act, numbers, action, way, then)
+            case _:
+                pass
+
+    def _site_of(self, obj: int | None) -> Site | None:
+        value = self.program.value(obj) if obj is not None else None
+        return value.site if isinstance(value, Resource) else None
+
+    def _elements_of(self, action: Action) -> int:
+        """How many units a wait starts of each sort: `gather(*[work(x) for x in names])`."""
+        node = action.call.record.node
+        comprehensions = [
+            p for a in (node.arguments if node is not None else ()) for p in in_order(a.value) if isinstance(p, ir.Comprehension)
+        ]
+        times = 1
+        for clause in (c for one in comprehensions for c in one.clauses):
+            times *= self.turns.known(length(self.program, self.function, clause.iterable))
+        return times
+
+    def _is_one_of_many(self, action: Action) -> bool:
+        """Whether the operation is on the variable of a loop: then each turn has another thing."""
+        place = self.program.place(action.function, action.site.number)
+        node = action.call.record.node
+        if place is None or node is None or not isinstance(node.function, ir.Attribute):
+            return False
+        names = {part.id for part in in_order(node.function.base) if isinstance(part, ir.Name)}
+        return any(names & set(target_names(loop.target)) for loop in place.loops if isinstance(loop, ir.For))
+
+    def _asks_first(self, action: Action) -> bool:
+        """Whether the function looks whether the units are done: then it does not wait for each of them."""
+        here = self.program.actions_in(self.function)
+        return any(a.does is Does.OBSERVE and a.method in ("done", "is_alive") and a.subjects & action.subjects for a in here)
+
+    def _label(self, op: Op, action: Action, way: Ways, then: int) -> int:
+        return self.points.add(op, {Outcome.DONE: (then,)}, self.frame.setting.told(self.function, action))
+
+    def _wait_for(self, act: Act, numbers: tuple[int, ...], action: Action, way: Ways, then: int) -> int:
+        timed = not self.program.blocks(action) or self._asks_first(action) or self._joined_with.get(action.site, False)
+        ways = {
+            Outcome.DONE: (then,), Outcome.FAILED: way.raised("?"), Outcome.CANCELLED: way.cancelled(),
+            Outcome.TIMED_OUT: way.gives_up(action, then),
+        }  # fmt: skip
+        return self.points.add(Op(act, units=numbers, timed=timed), ways, self.frame.setting.told(self.function, action))
+
+    def wait(self, action: Action, act: Act, way: Ways, then: int, ways: dict[Outcome, tuple[int, ...]]) -> int:
+        number = self.resources.number(action)
+        assert number is not None
+        if self._is_one_of_many(action):
+            raise Unsupported("an operation on one of several things")
+        timed = action.waits is not None and (not self.program.blocks(action) or self.frame.gives_up is not None)
+        if act in (Act.SEND, Act.TRY_SEND) and (self.frame.in_data or self.turns.is_in_data_loop(self.function, action.site.number)):
+            self.resources.filled_by_data.add(number)
+        op = Op(act, number, self._value(action, act, way.counts), timed=timed)
+        found = {
+            Outcome.DONE: (then,), Outcome.REFUSED: way.refused(action, then), Outcome.CANCELLED: way.cancelled(),
+            Outcome.TIMED_OUT: (self.frame.gives_up(),) if self.frame.gives_up is not None else way.gives_up(action, then), **ways,
+        }  # fmt: skip
+        return self.points.add(op, found, self.frame.setting.told(self.function, action))
+
+    def _value(self, action: Action, act: Act, counts: Counts) -> int:
+        if act is Act.NOTIFY:
+            return ALL
+        if act not in (Act.SEND, Act.TRY_SEND):
+            return 0
+        given = action.call.given.get(action.call.operation.value or "")
+        if given is None:
+            raise Unsupported("a value out of sight")
+        return self.frame.code(given, counts)
+
+    def _fails_early(self, action: Action) -> bool:
+        """Whether the first failure ends the wait."""
+        unless = action.call.operation.fails_early
+        given = action.call.given.get(unless) if unless is not None else None
+        return unless is not None and not (isinstance(given, ir.Constant) and given.text == "True")
+
+
+_CHANNELS = (Kind.CHANNEL, Kind.SENDER, Kind.RECEIVER)
+_ACTS: dict[tuple[Does, Kind | None], Act] = {
+    **{(Does.SEND, kind): Act.SEND for kind in _CHANNELS},
+    **{(Does.RECEIVE, kind): Act.RECEIVE for kind in _CHANNELS},
+    **{(Does.CLOSE, kind): Act.CLOSE for kind in _CHANNELS},
+    **{(Does.DRAIN, kind): Act.TASK_DONE for kind in _CHANNELS},
+    **{(Does.WAIT, kind): Act.DRAINED for kind in _CHANNELS},
+    **{(Does.ACQUIRE, kind): Act.ACQUIRE for kind in (Kind.LOCK, Kind.SEMAPHORE)},
+    **{(Does.RELEASE, kind): Act.RELEASE for kind in (Kind.LOCK, Kind.SEMAPHORE)},
+    **{(Does.WAIT, kind): Act.WAIT for kind in (Kind.EVENT, Kind.FUTURE, Kind.BARRIER)},
+    **{(Does.SIGNAL, kind): Act.SET for kind in (Kind.EVENT, Kind.FUTURE)},
+    (Does.CLEAR, Kind.EVENT): Act.CLEAR,
+}
+_TRIES = {Act.SEND: Act.TRY_SEND, Act.RECEIVE: Act.TRY_RECEIVE, Act.ACQUIRE: Act.TRY_ACQUIRE}

@@ -1,0 +1,169 @@
+"""What the explorer makes of programs: proven with a schedule, refuted, or left undecided; however the program is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from link.programs import linked
+
+from leaklint.explore.judge import Explorer, Finding, Judgement
+from leaklint.explore.witness import told
+from leaklint.graph import build
+
+
+def judged(program: str | Mapping[str, str], method: str) -> list[Judgement]:
+    """The judgement of each operation of that name which may wait for ever, in the order of place."""
+    graph = build(linked(program))
+    explorer = Explorer(graph)
+    waits = [a for a in graph.program.actions if a.method == method and a.function in graph.program.live and graph.program.blocks(a)]
+    return [explorer.of(action) for action in waits]
+
+
+def found(program: str | Mapping[str, str], method: str) -> list[Finding]:
+    return [judgement.finding for judgement in judged(program, method)]
+
+
+FIRST_ANSWER = """
+    import asyncio
+
+    async def ask(mirror, answers):
+        await asyncio.sleep(mirror)
+        await answers.put(mirror)
+
+    async def fastest(mirrors):
+        answers = asyncio.Queue(1)
+        tasks = [asyncio.create_task(ask(mirror, answers)) for mirror in mirrors]
+        return await answers.get(), tasks
+"""
+
+
+def test_two_of_three_answers_have_no_room() -> None:
+    """One fits into the queue, one is taken."""
+    (judgement,) = judged(FIRST_ANSWER, "put")
+    assert judgement.finding is Finding.PROVEN
+    assert judgement.built is not None
+    assert judgement.result is not None
+    lines = told(build(linked(FIRST_ANSWER)), judgement.built, judgement.result)
+    assert [line.partition(" (")[0] for line in lines][:4] == ["`fastest` starts `ask`"] * 3 + [
+        "`fastest` waits for something in `answers`"
+    ]
+    assert lines[-1] == "`ask` 3 waits in `put` for ever (program.py:6)"
+
+
+def test_room_for_all_refutes_it() -> None:
+    assert found(FIRST_ANSWER.replace("Queue(1)", "Queue()"), "get") == [Finding.REFUTED]
+
+
+def test_a_capacity_that_depends_on_the_data_decides_nothing() -> None:
+    (judgement,) = judged(FIRST_ANSWER.replace("Queue(1)", "Queue(len(mirrors))"), "put")
+    assert (judgement.finding, judgement.reason) == (Finding.UNDECIDED, "a channel of unknown capacity")
+
+
+SENTINELS = """
+    import queue
+    import threading
+
+    def work(jobs):
+        while (job := jobs.get()) is not None:
+            print(job)
+
+    def run(rows):
+        jobs = queue.Queue(2)
+        workers = [threading.Thread(target=work, args=(jobs,)) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        for row in rows:
+            jobs.put(row)
+        {end}
+        for worker in workers:
+            worker.join()
+"""
+
+
+def test_a_sentinel_for_each_worker() -> None:
+    program = SENTINELS.format(end="for _ in workers: jobs.put(None)")
+    assert found(program, "get") + found(program, "put") == [Finding.REFUTED] * 3
+
+
+def test_one_sentinel_for_two_workers() -> None:
+    program = SENTINELS.format(end="jobs.put(None)")
+    assert found(program, "get") == [Finding.PROVEN]
+
+
+def test_what_only_an_exception_brings_about_is_likely() -> None:
+    program = """
+        import queue
+        import threading
+
+        def check(rows):
+            for _ in range(3):
+                parse(rows.get())
+
+        def parse(row):
+            import somewhere
+            return somewhere.parse(row)
+
+        def run():
+            rows = queue.Queue(1)
+            checker = threading.Thread(target=check, args=(rows,))
+            checker.start()
+            rows.put("1")
+            rows.put("2")
+            rows.put("3")
+    """
+    assert found(program, "put") == [Finding.REFUTED, Finding.REFUTED, Finding.LIKELY]
+
+
+def test_locks_in_two_orders() -> None:
+    program = """
+        import threading
+
+        def left(one, other):
+            with one:
+                with other:
+                    pass
+
+        def run():
+            cup, plate = threading.Lock(), threading.Lock()
+            first = threading.Thread(target=left, args=(cup, plate))
+            second = threading.Thread(target=right, args=(cup, plate))
+            first.start()
+            second.start()
+
+        def right(one, other):
+            with other:
+                with one:
+                    pass
+    """
+    assert found(program, "__enter__") == [Finding.REFUTED, Finding.PROVEN, Finding.REFUTED, Finding.PROVEN]
+    assert set(found(program.replace("with other:\n                with one:", "with one:\n                with other:"), "__enter__")) == {
+        Finding.REFUTED
+    }
+
+
+HELPERS = {
+    "as it is": FIRST_ANSWER,
+    "renamed": FIRST_ANSWER.replace("answers", "box").replace(" ask(", " inquire(").replace("(ask(", "(inquire(").replace("mirror", "host"),
+    "behind a helper": FIRST_ANSWER.replace("        await answers.put(mirror)", "        await hand_in(answers, mirror)").replace(
+        "    async def ask(", "    async def hand_in(box, thing):\n        await box.put(thing)\n\n    async def ask("
+    ),
+    "beside other code": FIRST_ANSWER
+    + """
+    async def other():
+        letters = asyncio.Queue()
+        await letters.put(1)
+        return await letters.get()
+    """,
+}
+
+
+@pytest.mark.parametrize("program", HELPERS.values(), ids=HELPERS.keys())
+def test_the_way_it_is_written_changes_nothing(program: str) -> None:
+    assert found(program, "put")[0] is Finding.PROVEN
+
+
+def test_neither_does_splitting_it_into_files() -> None:
+    asking, _, fastest = FIRST_ANSWER.partition("    async def fastest")
+    files = {"asking.py": asking, "race.py": f"    import asyncio\n    from asking import ask\n\n    async def fastest{fastest}"}
+    assert found(files, "put") == [Finding.PROVEN]
