@@ -36,7 +36,8 @@ class Step(Struct, frozen=True):
 
 
 class Leak(Struct, frozen=True):
-    """Where and why, as a query sees it. The card's message and mend named `variant` are filled in with `facts`."""
+    """Where and why, as a query sees it. The card's message and mend named `variant` are filled in with `facts`. `blocked`: the waits
+    one of which is said never to end, where there are such: that can be proven or refuted."""
 
     path: str
     at: Span
@@ -47,6 +48,7 @@ class Leak(Struct, frozen=True):
     trace: tuple[Step, ...]
     variant: str = "default"
     witness: tuple[str, ...] = ()
+    blocked: tuple[Step, ...] = ()
 
 
 class TraceStep(Struct, frozen=True):

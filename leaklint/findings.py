@@ -35,8 +35,10 @@ def graph_of(modules: Sequence[Module], models: Models) -> Graph:
 
 def queried(graph: Graph, cards: Iterable[Card]) -> list[Finding]:
     """What the queries of the cards find in the program. Raises LeaklintError for a card that does not fit its query."""
+    from leaklint.explore import Explorer
     from leaklint.queries import QUERIES
 
+    explorer = Explorer(graph)
     plan = []
     for card in cards:
         if card.family is Family.ENGINE:
@@ -46,8 +48,8 @@ def queried(graph: Graph, cards: Iterable[Card]) -> list[Finding]:
         _check_templates(card, query.facts)
         plan.append((card, query, _options(card, query.options)))
     with paused():
-        found = [_finding(card, leak) for card, query, options in plan for leak in query.run(graph, options)]
-    return found
+        seen = [(card, explorer.judged(leak)) for card, query, options in plan for leak in query.run(graph, options)]
+    return [_finding(card, leak) for card, leak in seen if leak is not None]
 
 
 def problems(modules: Iterable[Module], cards: Iterable[Card]) -> Iterator[Finding]:

@@ -190,5 +190,5 @@ def _stays(graph: Graph, channel: Channel, waiting: list[Action], variant: str) 
         facts["capacity"] = "nothing" if channel.capacity == 0 else str(channel.capacity)
     yield Leak(
         graph.program.path(action.function.module), action.at, graph.qualname(action.function), facts,
-        Confidence.LIKELY, often.growth, tuple(trace), variant,
+        Confidence.LIKELY, often.growth, tuple(trace), variant, blocked=tuple(trace[-1:]),
     )  # fmt: skip

@@ -92,5 +92,5 @@ def _leak(graph: Graph, channel: Channel, action: Action, unit: Unit, often: Rec
     return Leak(
         graph.program.path(action.function.module), action.at, graph.qualname(action.function),
         {"channel": channel.name, "unit": unit.name, "growth": grows(graph, often, unit.kind.value, action.function)},
-        Confidence.LIKELY, often.growth, tuple(trace),
+        Confidence.LIKELY, often.growth, tuple(trace), blocked=(graph.step(action.function, action.at, "it waits here"),),
     )  # fmt: skip

@@ -237,4 +237,5 @@ def _leak(graph: Graph, channel: Channel, consumption: Consumption, send: Action
         program.path(where.module), departure.at, graph.qualname(where),
         {"channel": channel.name, "producer": name, "growth": grows(graph, often, kind_of(unit), where)},
         Confidence.LIKELY, often.growth, tuple(trace), "default" if unit is not None else "caller",
+        blocked=tuple(graph.step(a.function, a.at, "a send") for a in channel.sends),
     )  # fmt: skip

@@ -55,7 +55,7 @@ def _leak(graph: Graph, function: FunctionId, held: Hold, again: Acquisition) ->
     return Leak(
         graph.program.path(function.module), again.way[0].at, qualname,
         {"object": name, "function": qualname or "the module", "growth": grows(graph, often, "waiting caller", function)},
-        Confidence.LIKELY, often.growth, trace,
+        Confidence.LIKELY, often.growth, trace, blocked=trace[-1:],
     )  # fmt: skip
 
 

@@ -97,5 +97,5 @@ def _leak(graph: Graph, channel: Channel, action: Action, runner: Runner, side: 
             "channel": channel.name, "operation": action.method, "unit": graph.qualname(action.function) or "the module",
             "growth": grows(graph, often, kind_of(unit), action.function),
         },
-        Confidence.LIKELY, often.growth, tuple(trace),
+        Confidence.LIKELY, often.growth, tuple(trace), blocked=tuple(trace[-1:]),
     )  # fmt: skip

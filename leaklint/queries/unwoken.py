@@ -97,5 +97,5 @@ def _leak(graph: Graph, action: Action, unit: Unit, often: Recurrence, stop: Sto
     return Leak(
         program.path(action.function.module), action.at, graph.qualname(action.function),
         {"unit": unit.name, "operation": action.method, "object": name, "growth": grows(graph, often, unit.kind.value, action.function)},
-        Confidence.LIKELY, often.growth, tuple(trace),
+        Confidence.LIKELY, often.growth, tuple(trace), blocked=(graph.step(action.function, action.at, "it waits here"),),
     )  # fmt: skip
