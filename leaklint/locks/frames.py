@@ -12,7 +12,7 @@ from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.syntax import subexpressions
 from leaklint.link.values import FunctionId
-from leaklint.locks.calls import Call, Calls
+from leaklint.locks.calls import Call, Calls, How
 from leaklint.locks.needs import callers_of
 from leaklint.locks.terms import Term, Terms, translated, visible
 from leaklint.paths import Node
@@ -57,9 +57,13 @@ class Frames:
                 continue
             for node in self.graph.paths(function).nodes:
                 for call in self.calls.at(function, node):
-                    if call.callee in leading and call.callee not in seen and not call.is_guess:
+                    if call.callee in leading and call.callee not in seen and self._is_followed(call):
                         seen.add(call.callee)
                         todo.append((call.callee, (*before, Frame(function, node, call))))
+
+    def _is_followed(self, call: Call) -> bool:
+        """Whether the call surely goes there, and in the same unit."""
+        return not call.is_guess and not (call.how is How.GIVEN and call.callee in self.graph.program.entered_by)
 
     def asks_who_runs(self, frame: Frame) -> bool:
         """Whether a function on the way asks which task, thread or loop runs it, or goes on only when a call out of sight, which is given

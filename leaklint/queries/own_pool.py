@@ -64,6 +64,9 @@ def _fills(graph: Graph, outer: Unit, inner: Unit, pool: int) -> bool:
     """Whether there can be as many waiting jobs as workers."""
     if capacity(graph.program, [pool]) == 1 or outer is inner:
         return True
+    places = [graph.program.place(spawn.record.function, spawn.record.site.number) for spawn in outer.spawns]
+    if any(place is not None and (place.loops or place.in_comprehension) for place in places):
+        return True
     return graph.recurrence(spawn.record for spawn in outer.spawns).growth is not Growth.ONCE
 
 

@@ -85,21 +85,22 @@ class _Judge:
 
     def _is_ours(self, unit: Unit, way: tuple[Frame, ...], wait: Action, action: Action) -> bool:
         """Whether the operation, where the unit comes to it, is on the very thing that it waits for."""
-        here = self._term(way, wait)
         ways = (one for entry in unit.entries for one in self.frames.to(entry, action))
-        return here is not None and any(self._term(one, action) == here for one in ways)
+        here = self._terms(way, wait)
+        return any(here & self._terms(one, action) for one in ways)
 
-    def _term(self, way: tuple[Frame, ...], action: Action) -> Term | None:
-        record = action.call.record
-        match record.node:
+    def _terms(self, way: tuple[Frame, ...], action: Action) -> frozenset[Term]:
+        """What the things that an operation is done to are called in the unit."""
+        node = action.call.record.node
+        match node:
             case ir.Call(function=ir.Attribute(base=base)) if action.call.operation.subject is None:
-                return self.frames.named(way, base)
-            case ir.Call(arguments=(ir.Argument(value=value, star=0), *_)):
-                return self.frames.named(way, value)
+                named = [base]
+            case ir.Call(arguments=arguments):
+                given = [argument.value for argument in arguments if argument.keyword is None and not argument.star]
+                named = [one for value in given for one in (value.items if isinstance(value, ir.Display) else (value,))]
             case None:
-                return next((t for one in _awaited(way[-1].node) if (t := self.frames.named(way, one)) is not None), None)
-            case _:
-                return None
+                named = list(_awaited(way[-1].node))
+        return frozenset(term for one in named if (term := self.frames.named(way, one)) is not None)
 
     def _comes_too_late(self, way: tuple[Frame, ...], wait: Action, wakers: Wakers) -> bool:
         """Whether the unit may come to the wait without having done what it waits for: since it began or, of what is counted, since it
@@ -159,7 +160,7 @@ class _Judge:
         if kept is None:
             return None
         for way in self._ways(unit, wait):
-            if self._term(way, wait) == kept:
+            if kept in self._terms(way, wait):
                 return unit, way, None
         return None
 
