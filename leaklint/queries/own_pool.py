@@ -25,14 +25,16 @@ def own_pool(graph: Graph) -> Iterator[Leak]:
     jobs = _jobs(graph)
     by_handle = {obj: (unit, spawn, pool) for unit, spawn, pool in jobs for obj in unit.handle}
     within = [(graph.program.reached(unit.entries), unit, spawn, pool) for unit, spawn, pool in jobs]
+    told: set[tuple[int, int]] = set()
     for action in graph.program.actions:
-        if action.does not in _WAITS or action.deferred or not graph.program.blocks(action):
+        if action.does not in _WAITS or action.deferred or not graph.program.blocks(action) or action.function.source in told:
             continue
         for obj in sorted(action.subjects & by_handle.keys()):
             inner, submit, pool = by_handle[obj]
             waiting = (one for one in within if _waits_inside(one, action, submit, pool) and _fills(graph, one[1], inner, pool))
             outer = next((one for one in waiting if _comes_to(frames, one[1], action)), None)
             if outer is not None:
+                told.add(action.function.source)
                 yield _leak(graph, action, outer[1], outer[2], submit, pool)
                 break
 
