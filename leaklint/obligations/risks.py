@@ -9,6 +9,9 @@ from leaklint.link.syntax import subexpressions
 from leaklint.link.values import FunctionId
 from leaklint.paths import Node
 
+UNTOLD = frozenset({ANY, "NotImplementedError"})
+"""What a call may raise and what is not to be expected of it: anything, and what the methods raise that others are to override."""
+
 
 class Risks:
     """Any call may raise; told are those of which it is to be expected: a `raise` in sight, in the function or below a call of it, an await
@@ -38,6 +41,6 @@ class Risks:
             case ir.Call():
                 callees = self.program.state.callees.get(function.site(expression.site), set())
                 run = [f for f in callees if not self.program.node(f).is_async and not self.program.node(f).is_generator]
-                return any(self.program.raising.of(callee) - {ANY} for callee in run)
+                return any(self.program.raising.of(callee) - UNTOLD for callee in run)
             case _:
                 return False

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
+from leaklint.exits.ways import agrees
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
@@ -158,6 +159,8 @@ class _Judge:
                 if way is None:
                     begins = node.stmt is self.take.stmt and edge not in EXCEPTIONAL
                     todo.append((target, known | given if begins else known, _Way(Edge.NEXT, node) if begins else None))
+                elif not agrees(node, edge, self._is_unanswered):
+                    continue
                 elif edge is Edge.RAISE and node.kind != "except":
                     if self._tells(node):
                         todo.append((target, known, _Way(edge, node)))
@@ -166,7 +169,7 @@ class _Judge:
         return None
 
     def _settles(self, node: Node) -> bool:
-        """Whether it is answered at a node, asked whether it is, or goes somewhere else."""
+        """Whether it is answered at a node, or goes somewhere else."""
         if node.stmt is self.take.stmt or node.kind in ("except", "join", "end", "exit"):
             return False
         sites = {a.site.number for a in self.answers}
@@ -185,9 +188,9 @@ class _Judge:
         for one in subexpressions(part):
             match one:
                 case ir.Call(function=function, arguments=arguments, site=site):
-                    if isinstance(function, ir.Attribute) and _root(function) in self.take.names and self._is_the_waiter(function.base):
+                    if isinstance(function, ir.Attribute) and self._is_the_waiter(function.base) and not self._asks(site):
                         return True
-                    if any(self._is_the_entry(a.value) for a in arguments) and not self.program.is_inert(self.function.site(site)):
+                    if any(self._is_the_entry(a.value) for a in arguments) and not self._keeps_nothing(site):
                         return True
                 case ir.Display(items=items) if any(self._is_the_entry(item) for item in items):
                     return True
@@ -199,15 +202,34 @@ class _Judge:
                     pass
         return self._is_the_entry(part)
 
+    def _keeps_nothing(self, number: int) -> bool:
+        site = self.function.site(number)
+        return self.program.is_inert(site) and not _is_container(self.graph, self.function, number)
+
+    def _asks(self, number: int) -> bool:
+        """Whether a call only asks the waiter how it is."""
+        actions = self.program.at(self.function.site(number))
+        return bool(actions) and all(a.does is Does.OBSERVE for a in actions)
+
+    def _is_unanswered(self, test: ir.Expr) -> bool | None:
+        """What a test says of a waiter that nobody has answered yet."""
+        match test:
+            case ir.Call(function=ir.Attribute(base=base), site=site) if self._is_the_waiter(base) and self._asks(site):
+                return False
+            case _:
+                return None
+
     def _is_the_entry(self, value: ir.Expr) -> bool:
         """Whether an expression is the entry, or the waiter in it."""
         if isinstance(value, ir.Starred):
             return self._is_the_entry(value.value)
         if isinstance(value, ir.Name):
             return value.id in self.take.names
-        return _root(value) in self.take.names and self._is_the_waiter(value)
+        return self._is_the_waiter(value)
 
     def _is_the_waiter(self, value: ir.Expr) -> bool:
+        if _root(value) not in self.take.names:
+            return False
         return bool(self.program.denoted(self.function, value) & self.objects) or isinstance(value, ir.Subscript)
 
     def _tells(self, node: Node) -> bool:

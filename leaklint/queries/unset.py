@@ -17,6 +17,7 @@ from leaklint.link.values import FunctionId, Instance
 from leaklint.locks.dispatch import Dispatch
 from leaklint.locks.needs import Needs
 from leaklint.locks.wakers import Wakening
+from leaklint.obligations.risks import UNTOLD
 from leaklint.paths import FORCED, Edge, Exit, Node
 from leaklint.queries.wording import grows
 
@@ -137,7 +138,7 @@ class _Judge:
         }
         for call in (p for part in node.parts for p in subexpressions(part) if isinstance(p, ir.Call)):
             names = self.program.raising.of_call(function, call)
-            if names - {ANY} or (ANY in names and call.site in awaited):
+            if names - UNTOLD or (ANY in names and call.site in awaited):
                 return True
         return False
 
