@@ -180,8 +180,15 @@ class Raising:
 
 
 def _is_plain(call: ir.Call) -> bool:
-    """A method that strings and containers have, on an object of unknown type: it is taken for theirs."""
-    return isinstance(call.function, ir.Attribute) and call.function.name in _PLAIN
+    """A method that strings and containers have, on an object of unknown type: it is taken for theirs. Or an exception that is made."""
+    match call.function:
+        case ir.Attribute(name=name):
+            return name in _PLAIN
+        case ir.Name(id=name):
+            made = getattr(builtins, name, None)
+            return isinstance(made, type) and issubclass(made, BaseException)
+        case _:
+            return False
 
 
 def _exception_name(expression: ir.Expr) -> str:

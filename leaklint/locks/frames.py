@@ -10,11 +10,12 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
+from leaklint.link.flow.state import CallRecord
 from leaklint.link.syntax import subexpressions
 from leaklint.link.values import FunctionId
 from leaklint.locks.calls import Call, Calls, How
 from leaklint.locks.needs import callers_of
-from leaklint.locks.terms import Term, Terms, translated, visible
+from leaklint.locks.terms import Term, Terms, entering, translated, visible
 from leaklint.paths import Node
 
 _FARTHEST = 6
@@ -43,15 +44,19 @@ class Frames:
 
     def to(self, entry: FunctionId, action: Action) -> Iterator[tuple[Frame, ...]]:
         """The shortest ways from the entry to an operation, at most one through each function."""
-        leading = callers_of(self.graph, (action.function,))
+        return self.to_place(entry, action.function, action.site.number)
+
+    def to_place(self, entry: FunctionId, goal: FunctionId, number: int) -> Iterator[tuple[Frame, ...]]:
+        """The same to a site of a function."""
+        leading = callers_of(self.graph, (goal,))
         if entry not in leading:
             return
         seen = {entry}
         todo: deque[tuple[FunctionId, tuple[Frame, ...]]] = deque([(entry, ())])
         while todo:
             function, before = todo.popleft()
-            if function == action.function:
-                for node in self.graph.paths(function).of(action.site.number):
+            if function == goal:
+                for node in self.graph.paths(function).of(number):
                     yield (*before, Frame(function, node, None))
             if len(before) == _FARTHEST:
                 continue
@@ -85,3 +90,10 @@ class Frames:
             assert frame.call is not None
             term = translated(term, visible(self.graph, frame.function), frame.call.callee.source, frame.call.given)
         return term if term is None or all(self.terms.is_bound_once(*root) for root in term.roots()) else None
+
+    def of_entry(self, start: CallRecord, entry: FunctionId, expression: ir.Expr) -> Term | None:
+        """What an expression of the function that starts a unit is called in the unit; None where that has no name for it."""
+        if start.node is None or start.by is not None:
+            return None
+        given = self.calls.handed(start.function, start.node, entry)
+        return entering(self.terms.of(start.function, expression), visible(self.graph, entry), entry.source, given)

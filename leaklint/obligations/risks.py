@@ -9,8 +9,8 @@ from leaklint.link.syntax import subexpressions
 from leaklint.link.values import FunctionId
 from leaklint.paths import Node
 
-UNTOLD = frozenset({ANY, "NotImplementedError"})
-"""What a call may raise and what is not to be expected of it: anything, and what the methods raise that others are to override."""
+UNTOLD = frozenset({ANY, "AssertionError", "NotImplementedError"})
+"""What a call may raise and is not expected to: anything, what only a mistake in the program brings about."""
 
 
 class Risks:

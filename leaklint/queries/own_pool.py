@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
@@ -32,7 +33,7 @@ def own_pool(graph: Graph) -> Iterator[Leak]:
         for obj in sorted(action.subjects & by_handle.keys()):
             inner, submit, pool = by_handle[obj]
             waiting = (one for one in within if _waits_inside(one, action, submit, pool) and _fills(graph, one[1], inner, pool))
-            outer = next((one for one in waiting if _comes_to(frames, one[1], action)), None)
+            outer = next((one for one in waiting if _comes_to(frames, one[1], action) and _is_same(frames, one[1], one[2], submit)), None)
             if outer is not None:
                 told.add(action.function.source)
                 yield _leak(graph, action, outer[1], outer[2], submit, pool)
@@ -60,6 +61,25 @@ def _comes_to(frames: Frames, outer: Unit, wait: Action) -> bool:
     """Whether the job comes to the wait without having asked whether it is one."""
     ways = (way for entry in outer.entries for way in frames.to(entry, wait))
     return any(not any(frames.asks_who_runs(frame) for frame in way) for way in ways)
+
+
+def _is_same(frames: Frames, outer: Unit, begun: LibraryCall, submit: LibraryCall) -> bool:
+    """Whether the pool has one name for the job: where it is submitted, and where it submits another."""
+    for entry in outer.entries:
+        pool = frames.of_entry(begun.record, entry, _pool_at(begun))
+        ways = (frames.named(way, _pool_at(submit)) for way in frames.to_place(entry, submit.record.function, submit.record.site.number))
+        if pool is not None and pool in ways:
+            return True
+    return False
+
+
+def _pool_at(submit: LibraryCall) -> ir.Expr:
+    """The expression for the pool in a submit: the object of the method, or the argument that names it."""
+    match submit.record.node:
+        case ir.Call(function=ir.Attribute(base=base)) if submit.operation.subject is None:
+            return base
+        case _:
+            return submit.given.get(submit.operation.subject or "", ir.Constant("none", "None"))
 
 
 def _fills(graph: Graph, outer: Unit, inner: Unit, pool: int) -> bool:

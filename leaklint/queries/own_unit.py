@@ -13,7 +13,7 @@ from leaklint.link.syntax import subexpressions
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 from leaklint.locks.frames import Frame, Frames
-from leaklint.locks.terms import Term, entering, visible
+from leaklint.locks.terms import Term
 from leaklint.locks.wakers import Wakening, Wakers
 from leaklint.paths import EXCEPTIONAL, Node
 from leaklint.queries.wording import grows
@@ -177,9 +177,7 @@ class _Judge:
         place = self.program.place(function, record.site.number)
         match place.stmt if place is not None else None:
             case ir.Bind(targets=(ir.Attribute() as target,), value=value) if value is record.node:
-                term, entry = self.frames.terms.of(function, target), unit.entries[0]
-                given = self.frames.calls.handed(function, record.node, entry)
-                return entering(term, visible(self.graph, entry), entry.source, given)
+                return self.frames.of_entry(record, unit.entries[0], target)
             case _:
                 return None
 

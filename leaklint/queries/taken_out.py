@@ -11,7 +11,7 @@ from leaklint.exits.ways import agrees
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.syntax import subexpressions, target_names, walk
+from leaklint.link.syntax import bound_names, subexpressions, target_names, walk
 from leaklint.link.values import ContainerMethod, FunctionId
 from leaklint.obligations.risks import Risks
 from leaklint.paths import EXCEPTIONAL, Choices, Edge, Exit, Facts, Node
@@ -243,9 +243,17 @@ class _Judge:
             case ir.Bind() | ir.Evaluate():
                 answers = {a.site.number for a in self.answers}
                 of_answer = isinstance(node.stmt, ir.Bind) or bool(answers & {call.site for call in calls})
-                return of_answer and any(call.site not in answers and self.program.raising.of_call(self.function, call) for call in calls)
+                return of_answer and any(call.site not in answers and self._is_out_of_sight(call) for call in calls)
             case _:
                 return False
+
+    def _is_out_of_sight(self, call: ir.Call) -> bool:
+        """Whether a call of something that came may raise, and is not one of functions of the program, of which it is known."""
+        node, summary = self.program.node(self.function), self.program.modules[self.function.module].summary
+        local = {p.name for p in node.parameters} | set(bound_names(node.body, summary))
+        callees = self.program.state.callees.get(self.function.site(call.site))
+        is_of_something = bool(call.arguments) or _root(call.function) in local
+        return not callees and is_of_something and bool(self.program.raising.of_call(self.function, call))
 
 
 def _is_likely(dispatch: Node, target: Node) -> bool:

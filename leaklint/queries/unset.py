@@ -64,10 +64,15 @@ class _Judge:
         if len(roots) != 1 or len(units) != 1 or units[0].kind not in _UNITS or not self._is_for_this_wait(units[0], wait, obj):
             return None
         (entry,) = roots
+        if all(runner.unit is not None and self._is_cancelled(runner.unit) for runner in self.graph.runners(wait.function)):
+            return None  # who notices that the unit has ended may end the wait
         if wait.function in self.program.reached((entry,)):
             return None
         way = self._way(entry, obj, operations)
         return (units[0], entry, *way) if way is not None else None
+
+    def _is_cancelled(self, unit: Unit) -> bool:
+        return any(a.does is Does.CANCEL and a.function in self.program.live for o in unit.handle for a in self.program.on(o))
 
     def _is_set_at_first(self, obj: int) -> bool:
         """Whether it is set where its owner is made: then it is a gate that somebody closes and opens."""
