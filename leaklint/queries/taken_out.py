@@ -11,7 +11,7 @@ from leaklint.exits.ways import agrees
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.syntax import bound_names, subexpressions, target_names, walk
+from leaklint.link.syntax import subexpressions, target_names, walk
 from leaklint.link.values import ContainerMethod, FunctionId
 from leaklint.obligations.risks import Risks
 from leaklint.paths import EXCEPTIONAL, Choices, Edge, Exit, Facts, Node
@@ -248,12 +248,29 @@ class _Judge:
                 return False
 
     def _is_out_of_sight(self, call: ir.Call) -> bool:
-        """Whether a call of something that came may raise, and is not one of functions of the program, of which it is known."""
-        node, summary = self.program.node(self.function), self.program.modules[self.function.module].summary
-        local = {p.name for p in node.parameters} | set(bound_names(node.body, summary))
-        callees = self.program.state.callees.get(self.function.site(call.site))
-        is_of_something = bool(call.arguments) or _root(call.function) in local
-        return not callees and is_of_something and bool(self.program.raising.of_call(self.function, call))
+        """Whether a call works on what it is given and may raise, and is not one of functions of the program, of which it is known."""
+        if self.program.state.callees.get(self.function.site(call.site)) or _reads_a_field(call) or _makes_a_value(call):
+            return False
+        is_given = any(not isinstance(argument.value, ir.Constant) for argument in call.arguments)
+        return is_given and bool(self.program.raising.of_call(self.function, call))
+
+
+def _reads_a_field(call: ir.Call) -> bool:
+    """Whether it is `message.get("error")`."""
+    match call:
+        case ir.Call(function=ir.Attribute(name="get"), arguments=(ir.Argument(value=ir.Constant(kind="str")), *_)):
+            return True
+        case _:
+            return False
+
+
+def _makes_a_value(call: ir.Call) -> bool:
+    """Whether it makes an instance, by the way that classes are written."""
+    match call.function:
+        case ir.Name(id=name) | ir.Attribute(name=name):
+            return name[:1].isupper()
+        case _:
+            return False
 
 
 def _is_likely(dispatch: Node, target: Node) -> bool:
