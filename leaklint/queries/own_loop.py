@@ -65,7 +65,7 @@ class _Judge:
         """The way from a coroutine to the wait, and what the loop would have to do for the wait to end."""
         wakers = self.wakening.of(wait)
         here = next((one for one in wakers if self._needs_the_loop(wait, one)), None)
-        way = self._way(wait) if here is not None else None
+        way = self._way(wait, here) if here is not None else None
         return (way, here) if way is not None and here is not None else None
 
     def _needs_the_loop(self, wait: Action, wakers: Wakers) -> bool:
@@ -104,15 +104,26 @@ class _Judge:
         """Whether only coroutines come to the function."""
         return all(self.program.node(root).is_async for root in self.program.roots(function))
 
-    def _way(self, wait: Action) -> tuple[Frame, ...] | None:
-        """A way from a coroutine through plain functions to the wait, on which nobody asks for the loop that is running."""
+    def _way(self, wait: Action, wakers: Wakers) -> tuple[Frame, ...] | None:
+        """A way from a coroutine through plain functions to the wait, on which nobody asks for the loop that is running, and all that the
+        task is given comes from the coroutine."""
         program = self.program
         for function in sorted(callers_of(self.graph, (wait.function,)) & program.live):
             if program.node(function).is_async and not program.node(function).is_generator:
                 for way in self.frames.to(function, wait):
-                    if not any(program.node(frame.function).is_async or self.frames.asks_who_runs(frame) for frame in way[1:]):
+                    if any(program.node(frame.function).is_async or self.frames.asks_who_runs(frame) for frame in way[1:]):
+                        continue
+                    if wakers.unit is None or all(self._has_the_loop(way, spawn) for spawn in wakers.unit.spawns):
                         return way
         return None
+
+    def _has_the_loop(self, way: tuple[Frame, ...], spawn: LibraryCall) -> bool:
+        """Whether the loop that a task is given to, where that is a parameter, is what the coroutine gives for it."""
+        loop = spawn.given.get("loop")
+        parameters = {p.name for p in self.program.node(way[-1].function).parameters}
+        if spawn.record.function != way[-1].function or not (isinstance(loop, ir.Name) and loop.id in parameters):
+            return True
+        return self.frames.named(way, loop) is not None
 
 
 # --- for people

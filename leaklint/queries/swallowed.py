@@ -155,7 +155,22 @@ def _goes_on(graph: Graph, catch: _Catch) -> tuple[FunctionId, ir.While | ir.For
     if loop is not None:
         after = _next_await(loop, [catch.then]) if any(_comes_round(loop, node) for node in catch.awaits) else None
         return (catch.function, loop, after) if after is not None else None
-    return _goes_on_above(graph, catch) if _returns_calmly(catch.then) else None
+    return _goes_on_above(graph, catch) if _returns_calmly(catch.then) and _is_always_there(graph, catch) else None
+
+
+def _is_always_there(graph: Graph, catch: _Catch) -> bool:
+    """Whether every way through the function, as long as nothing is raised, comes to one of the awaits."""
+    awaits = {id(node) for node in catch.awaits}
+    seen: set[int] = set()
+    todo = [graph.paths(catch.function).entry]
+    while todo:
+        node = todo.pop()
+        if node.exit_kind is Exit.RETURN:
+            return False
+        if id(node) not in seen | awaits:
+            seen.add(id(node))
+            todo += _calmly_on(node)
+    return True
 
 
 def _goes_on_above(graph: Graph, catch: _Catch) -> tuple[FunctionId, ir.While | ir.For, Node] | None:

@@ -142,10 +142,19 @@ class _Judge:
             p.value.site for part in node.parts for p in subexpressions(part) if isinstance(p, ir.Await) and isinstance(p.value, ir.Call)
         }
         for call in (p for part in node.parts for p in subexpressions(part) if isinstance(p, ir.Call)):
+            if self._is_of_open_channel(function, call):
+                continue
             names = self.program.raising.of_call(function, call)
             if names - UNTOLD or (ANY in names and call.site in awaited):
                 return True
         return False
+
+    def _is_of_open_channel(self, function: FunctionId, call: ir.Call) -> bool:
+        """Whether it only sends to or receives from what nobody in sight closes."""
+        actions = self.program.at(function.site(call.site))
+        ends = (Does.SEND, Does.RECEIVE)
+        closed = any(one.does is Does.CLOSE for a in actions for o in a.subjects for one in self.program.on(o))
+        return bool(actions) and all(a.does in ends for a in actions) and not closed
 
     def _is_assertion(self, function: FunctionId, stmt: ir.Raise) -> bool:
         """Whether a `raise` says in other words `assert thing`: something must be there, and is in a sound program."""
