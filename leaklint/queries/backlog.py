@@ -13,10 +13,10 @@ from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
 from leaklint.link.raising import ANY
-from leaklint.link.syntax import subexpressions, walk
+from leaklint.link.syntax import expressions, subexpressions, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
-from leaklint.paths import Edge, Exit, Node, is_endless
+from leaklint.paths import is_endless, semantics
 from leaklint.queries.outlived import Consumption, consumptions, is_many, outside
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
@@ -97,41 +97,33 @@ def _going_on(graph: Graph, send: Action, consumer: Unit) -> tuple[Action, Recur
 
 
 def _death(graph: Graph, consumption: Consumption, unit: Unit) -> _Death | None:
-    """The first call in the loop that may raise, by name, what nobody on the way out of the unit catches."""
-    if not set(unit.entries) & {consumption.function}:
+    """The first call in the loop that may raise, by name, what nobody around it in the unit catches."""
+    function = consumption.function
+    if function not in unit.entries:
         return None
-    raising = graph.program.raising
-    inside = {id(s) for s in walk(consumption.loop.body)}
-    over = endings(graph.program.models)
-    for node in graph.paths(consumption.function).nodes:
-        if node.stmt is None or id(node.stmt) not in inside or node.kind not in ("stmt", "test", "enter"):
-            continue
-        for edge, target in node.successors:
-            if edge is not Edge.RAISE or not _leaves(target, inside):
-                continue
-            for call in (e for part in node.parts for e in subexpressions(part) if isinstance(e, ir.Call)):
-                names = raising.of_call(consumption.function, call) - over - {ANY}
-                uncaught = names & raising.of(consumption.function)
-                if uncaught and call.site != consumption.site:
-                    return _Death(consumption.function, call.at, min(uncaught))
+    raising, over = graph.program.raising, endings(graph.program.models)
+    for stmt in walk(consumption.loop.body):
+        for call in (e for expression in expressions(stmt) for e in subexpressions(expression) if isinstance(e, ir.Call)):
+            names = raising.of_call(function, call) - over - {ANY} if call.site != consumption.site else frozenset[str]()
+            left = [name for name in sorted(names) if not _is_caught(graph, function, call, name)]
+            if left:
+                return _Death(function, call.at, left[0])
     return None
 
 
-def _leaves(start: Node, inside: set[int]) -> bool:
-    """Whether the ways of an exception from here all end the function."""
-    todo, seen = [start], set[int]()
-    while todo:
-        node = todo.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if node.exit_kind is not None:
-            if node.exit_kind is Exit.RAISE:
+def _is_caught(graph: Graph, function: FunctionId, call: ir.Call, name: str) -> bool:
+    """Whether a handler or a block around the call stops the exception."""
+    place = graph.program.place(function, call.site)
+    swallowed = semantics(graph.program, function).swallowed
+    for one in place.around if place is not None else ():
+        match one.stmt:
+            case ir.Try(handlers=handlers) if one.block == "body":
+                if any(graph.program.raising.catches(function.module, handler, name) for handler in handlers):
+                    return True
+            case ir.With(items=items) if any(swallowed(item) for item in items):
                 return True
-            continue
-        if node.stmt is not None and id(node.stmt) in inside and node.kind == "test":
-            continue
-        todo += [target for _, target in node.successors]
+            case _:
+                pass
     return False
 
 
