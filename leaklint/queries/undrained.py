@@ -46,9 +46,9 @@ class Trail:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How an item is forgotten: `leaves` the function or unit, goes round to take the next (`again`), or `raises`."""
+    """How an item is forgotten: the function is left, in `end`, or (None) the next item is taken."""
 
-    variant: str
+    end: Exit | None
     function: FunctionId
     trail: Trail
 
@@ -108,7 +108,7 @@ class _Search:
 
     def counts(self, way: Way) -> bool:
         """Whether somebody may wait for the item that is forgotten on this way: a sentinel that is sent after the join hurts nobody."""
-        if way.variant == "raises":
+        if way.end is Exit.RAISE:
             return bool(self.account.joins) and self._is_named(way)
         if way.trail.ending is None or not self.account.joins:
             return True
@@ -138,19 +138,19 @@ class _Search:
     def _resolved(self, function: FunctionId, end: Exit | None, trail: Trail, depth: int) -> Iterator[Way]:
         program = self.graph.program
         if end is None:
-            yield Way("again", function, trail)
+            yield Way(None, function, trail)
             return
         raises = end is Exit.RAISE
         carries = not raises and trail.returned is not None and not isinstance(trail.returned, ir.Constant)
         if function in program.entered_by:
             if not carries:
-                yield Way("raises" if raises else "leaves", function, trail)
+                yield Way(end, function, trail)
             return
-        if raises and not self._is_named(Way("raises", function, trail)):
+        if raises and not self._is_named(Way(end, function, trail)):
             return
         callers = sorted(program.callers.get(function, frozenset()))
         if not callers and not carries and not raises:
-            yield Way("leaves", function, trail)
+            yield Way(end, function, trail)
         for caller in callers:
             for number in self.graph.calls_to(caller, function):
                 edges = frozenset({Edge.RAISE}) if raises else frozenset({Edge.NEXT, Edge.TRUE, Edge.FALSE})
@@ -279,7 +279,7 @@ def _leak(graph: Graph, account: Account, receive: Action, way: Way | None) -> L
         trace.append(graph.step(function, receive.at, "an item is taken here, and nothing in the program calls `task_done`"))
     else:
         trace.append(graph.step(function, receive.at, "an item is taken here"))
-        at = getattr(way.trail.last.stmt, "at", receive.at)
+        at = getattr((way.trail.raised or way.trail.last).stmt, "at", receive.at)
         trace.append(graph.step(way.function, at, _told(way)))
     for join in account.joins[:1]:
         trace.append(graph.step(join.function, join.at, "this waits for a `task_done` for each item, and does not return any more"))
@@ -298,15 +298,15 @@ def _leak(graph: Graph, account: Account, receive: Action, way: Way | None) -> L
 def _variant(way: Way | None) -> str:
     if way is None:
         return "never"
-    if way.variant == "leaves" and way.trail.ending is not None:
-        return "sentinel"
-    return {"leaves": "default", "again": "default", "raises": "raises"}[way.variant] if way.trail.raised is None else "raises"
+    if way.trail.raised is not None:
+        return "raises"
+    return "sentinel" if way.end is Exit.RETURN and way.trail.ending is not None else "default"
 
 
 def _told(way: Way) -> str:
-    if way.trail.raised is not None and not isinstance(way.trail.last.stmt, ir.Raise):
+    if way.trail.raised is not None and not isinstance(way.trail.raised.stmt, ir.Raise):
         return "this may raise, and no `task_done` is called for the item"
-    if way.variant == "again":
+    if way.end is None:
         return "the next item is taken, and no `task_done` was called for this one"
     what = "the sentinel" if way.trail.ending is not None else "the item"
     return f"the function is left here, and no `task_done` was called for {what}"
