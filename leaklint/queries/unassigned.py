@@ -31,11 +31,12 @@ class Declaration:
 
 def never_made(graph: Graph) -> Iterator[Leak]:
     """One finding for each declaration that is used without a look whether there is anything."""
+    declarations = list(_declarations(graph))
+    if not declarations:
+        return
     assigned = _Assigned(graph)
-    for declaration in _declarations(graph):
-        if assigned.may_be_made(declaration):
-            continue
-        use = next(_uses(graph, declaration), None)
+    for declaration in declarations:
+        use = next(_uses(graph, declaration), None) if not assigned.may_be_made(declaration) else None
         if use is not None:
             yield _leak(graph, declaration, *use)
 
@@ -50,8 +51,7 @@ def _declarations(graph: Graph) -> Iterator[Declaration]:
         if summary.is_outline:
             continue
         top = FunctionId(module, 0)
-        if module in program.openness.closed_modules or any(f.index == 0 for f in program.live if f.module == module):
-            yield from _declared(graph, module, None, top, summary.functions[0].body, is_global=True)
+        yield from _declared(graph, module, None, top, summary.functions[0].body, is_global=True)
         for index, cls in enumerate(summary.classes):
             own = ClassId(module, index)
             if not _is_plain(graph, own):
