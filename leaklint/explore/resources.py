@@ -92,7 +92,7 @@ class Resources:
         return tuple(c for c in self.graph.channels if c.objects & self.number_of.keys())
 
     def _is_async(self, group: frozenset[int]) -> bool:
-        return any(a.call.operation.is_async for o in group for a in self.graph.program.on(o))
+        return any(a.call.operation.is_async or a.method == "__await__" for o in group for a in self.graph.program.on(o))
 
     def blocking(self) -> frozenset[int]:
         return frozenset(n for n, group in enumerate(self.scope.resources) if not self._is_async(group))

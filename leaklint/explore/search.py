@@ -130,14 +130,16 @@ def stuck_units(system: System, state: State) -> frozenset[Stuck]:
 
 
 def stuck_in(system: System, reach: Reach, state: State) -> frozenset[Stuck]:
-    """The units that wait and that nobody can wake any more: neither those who may still move, nor what they start."""
+    """The units that wait and that nobody can wake any more: neither those who may still move, nor what they start. Who shares an event
+    loop with one that holds it while it waits does not come to move."""
     waiting = {number for number, it in enumerate(state.units) if it.at >= 0 and it.status is Status.WAITING}
     able = set(movable(system, state))
     stuck = waiting - able
     if not stuck:
         return frozenset()
     while True:
-        others = [n for n, it in enumerate(state.units) if it.at >= 0 and it.status is not Status.IDLE and n not in stuck]
+        held = {n for n, unit in enumerate(system.units) if unit.loop is not None and state.running[unit.loop] in stuck - {n}}
+        others = [n for n, it in enumerate(state.units) if it.at >= 0 and it.status is not Status.IDLE and n not in stuck | held]
         saved = {number for number in stuck if reach.may_wake(state, others, number)}
         if not saved:
             return frozenset(Stuck(number, state.units[number].at) for number in stuck)

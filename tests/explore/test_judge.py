@@ -142,6 +142,28 @@ def test_locks_in_two_orders() -> None:
     }
 
 
+def test_a_wait_that_holds_the_event_loop() -> None:
+    """The task that would set the event shares the loop with the one that waits for it."""
+    program = """
+        import asyncio
+        import threading
+
+        async def ring(bell):
+            await asyncio.sleep(1)
+            bell.set()
+
+        async def run():
+            bell = threading.Event()
+            ringing = asyncio.create_task(ring(bell))
+            bell.wait()
+            await ringing
+    """
+    assert found(program, "wait") == [Finding.PROVEN]
+    assert found(program.replace("threading.Event", "asyncio.Event").replace("bell.wait()", "await bell.wait()"), "wait") == [
+        Finding.REFUTED
+    ]
+
+
 HELPERS = {
     "as it is": FIRST_ANSWER,
     "renamed": FIRST_ANSWER.replace("answers", "box").replace(" ask(", " inquire(").replace("(ask(", "(inquire(").replace("mirror", "host"),
