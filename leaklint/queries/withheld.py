@@ -254,14 +254,15 @@ class _Search:
         name, what = program.describe(held.lock), part.unit.name if part.unit is not None else program.describe(part.obj)
         method = "with" if wait.method.startswith("__") else wait.method
         often = graph.recurrences.of(wait.function)
-        steps = (*held.way, graph.step(wait.function, wait.at, f"it waits here for `{what}` with `{name}` held"), *need.steps)
+        waits = graph.step(wait.function, wait.at, f"it waits here for `{what}` with `{name}` held")
+        steps = (*held.way, waits, *need.steps)
         return Leak(
             program.path(wait.function.module), wait.at, graph.qualname(wait.function),
             {
                 "operation": method, "object": what, "lock": name, "waker": need.waker,
                 "growth": grows(graph, often, "waiting caller", wait.function),
             },
-            Confidence.LIKELY, often.growth, steps, need.variant,
+            Confidence.LIKELY, often.growth, steps, need.variant, blocked=(waits,),
         )  # fmt: skip
 
 
