@@ -50,7 +50,7 @@ class _Judge:
             return self._own_end(wait, wakers.unit)
         doers = {root for action in wakers.operations for root in self.program.roots(action.function)}
         units = [unit for unit in self.program.units if unit.kind in _UNITS and doers & set(unit.entries)]
-        if not units or not all(doers <= set(unit.entries) for unit in units):
+        if not units or not all(doers <= set(unit.entries) for unit in units) or any(self._is_run_by_others(one) for one in doers):
             return None
         if wait.waits in _LASTS and not self._is_alone(units):
             return None
@@ -60,6 +60,10 @@ class _Judge:
             if all(self._is_ours(units[0], way, wait, action) for action in wakers.operations) and self._comes_too_late(way, wait, wakers):
                 return units[0], way, wakers.operations[0]
         return None
+
+    def _is_run_by_others(self, entry: FunctionId) -> bool:
+        """Whether the function in which a unit starts is called as well, by the program or from out of sight."""
+        return entry in self.program.openness.callable or bool(self.program.callers.get(entry))
 
     def _is_alone(self, units: list[Unit]) -> bool:
         """Whether one instance of the unit is started at a time, so that no other can do what this one waits for."""
