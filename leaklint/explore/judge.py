@@ -93,11 +93,8 @@ class Explorer:
         return found
 
     def _build(self, objects: frozenset[int]) -> Built | str:
-        scope = self._scopes.around(objects)
-        if scope is None:
-            return "it is not in sight as a whole"
         try:
-            return build(self.graph, scope)
+            return build(self.graph, self._scopes.around(objects))
         except Unsupported as unsupported:
             return str(unsupported)
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from leaklint.catalog.grammar import Does, Gives, Kind
+from leaklint.explore.points import Unsupported
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.units import Unit
-from leaklint.link.values import ClassId, ClassValue, FunctionId, Resource, Site
+from leaklint.link.values import ClassId, ClassValue, FunctionId, Instance, Resource, Site
 
 MOST_RESOURCES = 6
 _KINDS = frozenset(
@@ -41,17 +42,21 @@ class Scopes:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
 
-    def around(self, objects: frozenset[int]) -> Scope | None:
-        """The scope in which the objects, which are one resource, can be judged; None when they are not in sight as a whole, or when one
-        name may stand for several of them."""
+    def around(self, objects: frozenset[int]) -> Scope:
+        """The scope in which the objects, which are one resource, can be judged. Raises Unsupported when they are not in sight as a whole,
+        or when one name may stand for several of them."""
         program = self.graph.program
-        if any(program.opened(obj) is not None or self._is_beyond(obj) for obj in objects):
-            return None
+        if any(program.opened(obj) is not None for obj in objects):
+            raise Unsupported("code out of sight may use it")
+        if any(self._is_beyond(obj) for obj in objects):
+            raise Unsupported("an operation that is handed out")
         made = {record[0] for obj in objects if (record := program.made_at(obj)) is not None}
         touching = {a.function for obj in objects for a in program.on(obj) if a.function in program.live} | made
         root = self._lowest(touching)
-        if root is None or not all(self._is_made_once(obj, root) for obj in objects):
-            return None
+        if root is None:
+            raise Unsupported("no function runs all that use it")
+        if not all(self._is_made_once(obj, root) for obj in objects):
+            raise Unsupported("there may be several of it")
         return self._grown(root, objects)
 
     def _is_beyond(self, obj: int) -> bool:
@@ -117,9 +122,25 @@ class Scopes:
         if obj in self._in_globals and not (root.index == 0 or self.graph.runs_once(root)):
             return False
         holders = program.holders.get(obj, frozenset())
-        if any(place[0] not in self._below(root) for cls in holders for place in self._made_at.get(cls, ())):
+        if any(
+            place[0] not in self._below(root) for cls in holders if not self._constructs(root, cls) for place in self._made_at.get(cls, ())
+        ):
             return False  # it outlives a run of the root, in something that was there before
+        if (owner := program.owner(obj)) is not None:
+            return self._is_instance_made_once(owner, root)
         return all(self._has_one_instance(cls, root) for cls in holders if self._is_made_by(made[0], cls))
+
+    def _constructs(self, root: FunctionId, cls: ClassId) -> bool:
+        """Whether a run of the root is the making of one instance of the class."""
+        program = self.graph.program
+        return program.node(root).name == "__init__" and program.class_of(root) in program.state.names.lineage(cls)[0]
+
+    def _is_instance_made_once(self, instance: int, root: FunctionId) -> bool:
+        """The same of an instance that is told apart from others of its class by the place that makes it."""
+        value, made = self.graph.program.value(instance), self.graph.program.state.made_by.get(instance)
+        if isinstance(value, Instance) and self._constructs(root, value.cls):
+            return True
+        return made is not None and self._runs_once(made.function, made.site.number, root, frozenset())
 
     @cached_property
     def _in_globals(self) -> frozenset[int]:
