@@ -142,12 +142,23 @@ class _Judge:
     def _is_gone_through_again(self, function: FunctionId) -> bool:
         """Whether somebody goes through the table and comes back to the function with what is there: an entry that it leaves is to be tried
         once more."""
+        above = self._above(function)
         return any(
-            function.source in {one.source for one in self.program.reached(self._called_in(version))}
+            not above.isdisjoint(self._called_in(version))
             for use in self.entries.table.of(Act.VISIT)
             if use.function.source != function.source
             for version in self.program.versions(use.function)
         )
+
+    def _above(self, function: FunctionId) -> set[FunctionId]:
+        """The function, on whatever object, and those that run it as part of themselves."""
+        seen = {function, *self.program.versions(function)}
+        todo = list(seen)
+        while todo:
+            for caller in self.program.callers.get(todo.pop(), frozenset()) - seen:
+                seen.add(caller)
+                todo.append(caller)
+        return seen
 
     def _called_in(self, function: FunctionId) -> set[FunctionId]:
         return {callee for site in self.program.sites_in(function) for callee in self.program.state.callees.get(site, ())}
