@@ -130,7 +130,8 @@ class Slice(_Node, frozen=True):
 
 
 class Operation(_Node, frozen=True):
-    """Unary (`not`, `-`, `+`, `~`), binary (`+`, `|`, …) and boolean (`and`, `or`; chains are flat) operators, as written."""
+    """Unary (`not`, `-`, `+`, `~`), binary (`+`, `|`, …) and boolean (`and`, `or`; chains are flat) operators, as written; `!r` is that of
+    an f-string, for `!a` and `{x=}` too."""
 
     operator: str
     operands: tuple[Expr, ...]

@@ -271,6 +271,8 @@ class Models(Struct, frozen=True):
     """Modules of which that is true as a whole, unless a function or type of theirs is described."""
     callbacks: dict[str, Callbacks] = {}
     """By the dotted name of the class, of classes that no table of `types` describes."""
+    asks: dict[str, tuple[str, ...]] = {}
+    """Inert functions that run a method of each of their arguments (`str`, `logging.info`) → its name, then those that stand in for it."""
 
 
 class Family(StrEnum):

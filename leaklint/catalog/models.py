@@ -35,6 +35,7 @@ class ModelTables:
     inert: frozenset[str] = frozenset()
     inert_modules: frozenset[str] = frozenset()
     callbacks: dict[str, Callbacks] = field(default_factory=dict)
+    asks: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @staticmethod
     def of(document: Mapping[str, object], file: str) -> ModelTables:
@@ -44,6 +45,7 @@ class ModelTables:
         aliases: dict[str, tuple[str, str]] = {}
         inert: dict[str, frozenset[str]] = {}
         callbacks: dict[str, Callbacks] = {}
+        asks: dict[str, tuple[str, ...]] = {}
         for name, table in document.items():
             place = Place(file, name)
             if not isinstance(table, Mapping):
@@ -55,13 +57,16 @@ class ModelTables:
                 inert = {key: frozenset(_strings(place.at(key), names)) for key, names in table.items()}
             elif name == "callbacks":
                 callbacks.update((cls, _callbacks(place.at(cls), methods)) for cls, methods in table.items())
+            elif name == "asks":
+                asks.update((one, _strings(place.at(one), methods)) for one, methods in table.items())
             elif "does" in table:
                 functions[name] = (file, table)
             elif "is" in table or "like" in table:
                 types[name] = (file, table)
             else:
                 raise place.error("a type needs `is` or `like`, a function needs `does`; this table has none of them")
-        return ModelTables(types, functions, aliases, inert.get("functions", frozenset()), inert.get("modules", frozenset()), callbacks)
+        inert_functions, inert_modules = (inert.get(key, frozenset()) for key in ("functions", "modules"))
+        return ModelTables(types, functions, aliases, inert_functions, inert_modules, callbacks, asks)
 
     def extended(self, later: ModelTables) -> ModelTables:
         """Both, where a name described twice is described by the later one."""
@@ -73,6 +78,7 @@ class ModelTables:
             inert=(self.inert - replaced) | later.inert,
             inert_modules=self.inert_modules | later.inert_modules,
             callbacks=self.callbacks | later.callbacks,
+            asks=self.asks | later.asks,
         )
 
 
@@ -104,6 +110,7 @@ def build_models(tables: ModelTables) -> Models:
         inert=tables.inert,
         inert_modules=tables.inert_modules,
         callbacks=tables.callbacks,
+        asks=tables.asks,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TypeAlias
@@ -10,6 +10,7 @@ from typing import TypeAlias
 from leaklint import ir
 from leaklint.catalog.grammar import Does
 from leaklint.graph import Graph
+from leaklint.link import implicit
 from leaklint.link.actions import Action
 from leaklint.link.flow.state import CallRecord
 from leaklint.link.syntax import parts
@@ -27,6 +28,7 @@ class How(Enum):
     ENTERED = auto()  # by a `with`: `__enter__`, or a generator up to its `yield`
     LEFT = auto()  # the exit of that `with`
     READ = auto()  # a property
+    ASKED = auto()  # by an operator, a test, an f-string, a built-in function
     GIVEN = auto()  # called by the library function that gets it
 
 
@@ -76,19 +78,50 @@ class Calls:
 
     def _calls(self, function: FunctionId, node: Node) -> Iterator[Call]:
         blocks = node.stmt.items if isinstance(node.stmt, ir.With) and node.kind in ("enter", "exit") else ()
+        targets = {id(target) for target in implicit.targets(node.stmt)}
         for expression, is_awaited in _in_order(node.parts):
             match expression:
                 case ir.Call(site=number):
                     yield from self._called(function, expression, function.site(number), is_awaited)
+                    yield from self._asked(function, node, self._arguments_asked(function, expression))
                 case ir.Attribute(base=base, name=name):
                     for callee in self._read.get(function, {}).get(name, ()):
                         yield Call(callee, How.READ, _span(node), self._as_self(callee, self.terms.of(function, base)), {})
                 case ir.Await(value=value, at=at) if not isinstance(value, ir.Call):
                     yield from self._awaited(function, value, at)
+                case _ if id(expression) not in targets:
+                    yield from self._asked(function, node, implicit.asked(expression))
                 case _:
                     pass
+        if node.stmt is not None and node.kind in ("stmt", "test"):
+            yield from self._asked(function, node, implicit.asked_by(node.stmt))
         for item in blocks:
             yield from self.of_item(function, item, node.kind)
+
+    def _asked(self, function: FunctionId, node: Node, asked: Iterable[implicit.Asked]) -> Iterator[Call]:
+        """The methods that run without being called, of what has a name."""
+        program, read = self.graph.program, self._read.get(function)
+        for operand, names in asked if read else ():
+            candidates = {callee for name in names for callee in (read or {}).get(name, ())}
+            if not candidates:
+                continue
+            values = [program.value(obj) for obj in program.denoted(function, operand)]
+            own = {self._first_of(value, names) for value in values if isinstance(value, Instance)}
+            callees = sorted(callee for callee in candidates if callee.source in own)
+            for callee in callees:
+                given = self._as_self(callee, self.terms.of(function, operand))
+                yield Call(callee, How.ASKED, _span(node), given, {}, is_guess=len({c.source for c in callees}) > 1 or len(own) > 1)
+
+    def _first_of(self, value: Instance, names: tuple[str, ...]) -> tuple[int, int] | None:
+        """The source of the first of these methods that an instance has."""
+        found = (self.graph.program.state.names.method(value.cls, name) for name in names)
+        return next((method.source for method in found if method is not None), None)
+
+    def _arguments_asked(self, function: FunctionId, call: ir.Call) -> Iterator[implicit.Asked]:
+        program = self.graph.program
+        names = program.state.unknown_calls.get(function.site(call.site), ())
+        methods = [program.models.asks[name] for name in sorted(names) if name in program.models.asks]
+        return ((argument.value, one) for one in methods for argument in call.arguments)
 
     def of_item(self, function: FunctionId, item: ir.WithItem, kind: str) -> Iterator[Call]:
         """What runs where a `with` item is entered or left."""

@@ -149,6 +149,8 @@ class Held:
         match call.how:
             case How.READ:
                 words = f"reads the property `{name}` here"
+            case How.ASKED:
+                words = f"runs `{name}` here"
             case How.ENTERED | How.LEFT:
                 words = f"the `with` runs `{name}` here"
             case _:

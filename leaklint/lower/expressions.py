@@ -237,7 +237,9 @@ def _template(walk: TreeWalk, node: cst.FormattedString | cst.TemplatedString) -
 def _interpolated(walk: TreeWalk, parts: Iterable[cst.CSTNode]) -> Iterable[ir.Expr]:
     for part in parts:
         if isinstance(part, (cst.FormattedStringExpression, cst.TemplatedStringExpression)):
-            yield expression(walk, part.expression)
+            value = expression(walk, part.expression)
+            is_shown = part.conversion in ("r", "a") or (part.equal is not None and part.conversion is None and part.format_spec is None)
+            yield ir.Operation("!r", (value,)) if is_shown else value
             if part.format_spec:
                 yield from _interpolated(walk, part.format_spec)
 

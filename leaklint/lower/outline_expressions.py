@@ -262,10 +262,13 @@ def _interpolated(walk: OutlineWalk, node: Any) -> Iterable[ir.Expr]:
     """`node` is a JoinedStr, or from Python 3.14 on a TemplateStr."""
     for part in node.values:
         if not isinstance(part, ast.Constant):
-            yield expression(walk, part.value)
+            value = expression(walk, part.value)
+            yield ir.Operation("!r", (value,)) if part.conversion in _SHOWN else value
             if part.format_spec is not None:
                 yield from _interpolated(walk, part.format_spec)
 
+
+_SHOWN = frozenset({ord("r"), ord("a")})
 
 OPERATORS: dict[type[ast.AST], str] = {
     ast.Not: "not", ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.And: "and", ast.Or: "or",

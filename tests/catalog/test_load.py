@@ -258,4 +258,4 @@ def test_no_shipped_table_hides_another() -> None:
 
 
 def names_of(document: dict[str, dict[str, object]]) -> list[str]:
-    return [name for name in document if name not in ("aliases", "inert", "callbacks")] + list(document.get("aliases", ()))
+    return [name for name in document if name not in ("aliases", "inert", "callbacks", "asks")] + list(document.get("aliases", ()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from leaklint import ir
 from leaklint.catalog.grammar import Kind
+from leaklint.link import implicit
 from leaklint.link.decorators import Binding, binding, is_transparent, last_word
 from leaklint.link.flow import calls, fields, protocols
 from leaklint.link.flow.binding import variadic
@@ -133,7 +134,9 @@ class Bodies(Terms):
                 self._spell(target, iterable)
             case ir.While(test=test, body=body):
                 self._forget(body)
-                self._value(test)
+                fields.special(state, self.here, self._value(test), *implicit.TRUTH)
+            case ir.Branch(test=test) | ir.Assert(test=test, message=None):
+                fields.special(state, self.here, self._value(test), *implicit.TRUTH)
             case ir.With(items=items, is_async=is_async):
                 for item in items:
                     entered = state.solver.fresh()

@@ -229,6 +229,8 @@ def _library(state: State, record: CallRecord, name: str) -> None:
         state.solver.watch(subject.variable, lambda obj: operate(state, inner, name, method, obj))
     else:
         state.unknown_calls.setdefault(record.site, set()).add(name)
+        for actual in record.actuals if name in state.models.asks else ():
+            fields.special(state, record.function, actual.variable, *state.models.asks[name])
         if "." in name and is_inert(state, name):
             # What an inert module makes stays inert: `logging.getLogger().debug(…)` keeps nothing.
             state.solver.allocate(record.result, Library(name if name.endswith("()") else f"{name}()"))

@@ -234,15 +234,18 @@ def _store_in(state: State, function: FunctionId, name: str, value: int, obj: in
             pass
 
 
-def special(state: State, function: FunctionId, base: int, name: str) -> None:
-    """An operator runs a method of the program: `key in table`, `table[key]`, `del table[key]`, `len(table)`."""
+def special(state: State, function: FunctionId, base: int, *names: str) -> None:
+    """An operator or an f-string runs a method of the program, the first of these that the object has: `key in table`, `table[key]`,
+    `del table[key]`, `len(table)`."""
     if base != NOTHING:
-        state.solver.watch(base, _special_of, state, function, name)
+        state.solver.watch(base, _special_of, state, function, names)
 
 
-def _special_of(state: State, function: FunctionId, name: str, obj: int) -> None:
+def _special_of(state: State, function: FunctionId, names: tuple[str, ...], obj: int) -> None:
     value = state.solver.objects[obj]
-    method = state.method(value.cls, name, obj) if isinstance(value, Instance) else None
+    if not isinstance(value, Instance):
+        return
+    method = next((found for name in names if (found := state.method(value.cls, name, obj)) is not None), None)
     if method is not None:
         calls.bind_self(state, method, obj)
         state.accessed.add((function, method))

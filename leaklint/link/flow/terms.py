@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from leaklint import ir
+from leaklint.link import implicit
 from leaklint.link.flow import calls, fields, protocols
 from leaklint.link.flow.scope import Scope
 from leaklint.link.flow.state import NOTHING, Actual, CallRecord, Load
@@ -41,16 +42,14 @@ class Terms(Scope):
                 self._versions.pop(target.id, None)  # perhaps not evaluated
                 return held
             case ir.Choice(test=test, then=then, otherwise=otherwise):
-                self._value(test)
+                self._asking(expression, {id(test): self._value(test)})
                 return self._join(self._value(then), self._value(otherwise))
             case ir.Operation(operands=operands):
-                return self._join(*(self._value(operand) for operand in operands))
-            case ir.Comparison(left=left, operators=operators, rights=rights):
-                self._value(left)
-                for operator, right in zip(operators, rights, strict=True):
-                    held = self._value(right)
-                    if operator.endswith("in"):
-                        fields.special(state, self.here, held, "__contains__")
+                variables = [self._value(operand) for operand in operands]
+                self._asking(expression, {id(one): variable for one, variable in zip(operands, variables, strict=True)})
+                return self._join(*variables)
+            case ir.Comparison(left=left, rights=rights):
+                self._asking(expression, {id(part): self._value(part) for part in (left, *rights)})
                 return NOTHING
             case ir.Display(kind=kind, items=items):
                 return self._display(kind, items)
@@ -64,7 +63,7 @@ class Terms(Scope):
                     self._value(index)
                     return held
                 result = state.solver.fresh()
-                fields.special(state, self.here, held, "__getitem__")
+                self._asking(expression, {id(base): held})
                 fields.element(state, held, result, self._key(index))
                 self._value(index)
                 return result
@@ -91,9 +90,16 @@ class Terms(Scope):
                         self._value(part)
                 return NOTHING
             case ir.Template(parts=parts):
-                for part in parts:
-                    self._value(part)
+                self._asking(expression, {id(part): self._value(part) for part in parts})
                 return NOTHING
+
+    def _asking(self, expression: ir.Expr, held: dict[int, int]) -> None:
+        """The methods that an expression runs without calling them. `held`: id of an operand → the variable that holds it."""
+        for operand, names in implicit.asked(expression):
+            variable = held.get(id(operand))
+            if variable is None and isinstance(operand, ir.Name | ir.Attribute):
+                variable = self._value(operand)
+            fields.special(self.state, self.here, NOTHING if variable is None else variable, *names)
 
     def _join(self, *variables: int) -> int:
         some = [v for v in variables if v != NOTHING]
@@ -127,8 +133,6 @@ class Terms(Scope):
                 if isinstance(cls, ClassId):
                     self._super_of(cls, self._value(receiver), result)
                 return result
-            case ir.Call(function=ir.Name(id="len"), arguments=[ir.Argument(value=base, keyword=None, star=0)]):
-                fields.special(state, self.here, self._value(base), "__len__")
             case ir.Call(function=ir.Name(id="type"), arguments=[ir.Argument(value=base, keyword=None, star=0)]):
                 return self._attribute(self._value(base), "__class__")
             case ir.Call(function=ir.Name(id="getattr"), arguments=[ir.Argument(value=base), ir.Argument(value=name), *default]) if (
