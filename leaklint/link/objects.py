@@ -94,7 +94,7 @@ class Objects:
         """Whether the operation can wait without a bound: no timeout of its own, none around it."""
         if action.waits is None or action.bounded:
             return False
-        return action.site not in self._bounded_sites and not self._in_scope(action)
+        return action.site not in self._bounded_sites and not self.in_scope(action.function, action.site.number)
 
     @cached_property
     def _bounded_sites(self) -> frozenset[Site]:
@@ -102,12 +102,13 @@ class Objects:
         bounding = (a for a in self.actions if a.bounded and a.does in (Does.BOUND, Does.WAIT, Does.JOIN))
         return frozenset(v.site for a in bounding for o in a.subjects if isinstance(v := self.value(o), Pending))
 
-    def _in_scope(self, action: Action) -> bool:
-        place = self.place(action.function, action.site.number)
+    def in_scope(self, function: FunctionId, number: int) -> bool:
+        """Whether a site of a function stands in a block that is left after a time, or when somebody says so."""
+        place = self.place(function, number)
         if place is None:
             return False
         items = (item for e in place.around if isinstance(e.stmt, ir.With) and e.block == "body" for item in e.stmt.items)
-        return any(self.kind(o) is Kind.SCOPE for item in items for a in self.at(action.function.site(item.site)) for o in a.subjects)
+        return any(self.kind(o) is Kind.SCOPE for item in items for a in self.at(function.site(item.site)) for o in a.subjects)
 
     # --- objects
 

@@ -49,7 +49,7 @@ def _query(run: Callable[[Graph, Any], Iterator[Leak]], facts: str, options: typ
 
 
 QUERIES: dict[str, Query] = {
-    "unmatched": _query(unmatched, "unit operation channel growth", Side),
+    "unmatched": _query(unmatched, "unit operation channel growth", Side, stop="unit operation channel reader growth"),
     "outlived": _query(outlived, "channel producer growth", caller="channel producer growth"),
     "closed-by-receiver": _query(closed_by_receiver, "consumer producer channel growth"),
     "miscounted": _query(miscounted, "channel capacity producer operation growth", starved="channel consumer operation growth"),
@@ -80,7 +80,7 @@ QUERIES: dict[str, Query] = {
     ),
     "dropped": _query(dropped, "callee growth", shielded="callee growth"),
     "unwoken": _query(unwoken, "unit operation object growth"),
-    "left-pending": _query(left_pending, "operation unit growth", late="operation unit growth"),
+    "left-pending": _query(left_pending, "operation unit growth", late="operation unit growth", cancelled="operation unit growth"),
     "endless-receiver": _query(endless_receiver, "unit channel growth"),
     "unstopped-timer": _query(
         unstopped_timer,

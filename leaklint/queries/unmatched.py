@@ -13,6 +13,7 @@ from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Channel, Graph, Runner
 from leaklint.link.actions import Action
 from leaklint.link.capacity import UNKNOWN
+from leaklint.queries.last_word import last_words
 from leaklint.queries.order import too_early
 from leaklint.queries.wording import grows, kind_of
 
@@ -43,6 +44,8 @@ def unmatched(graph: Graph, options: Options) -> Iterator[Leak]:
             if left:
                 yield _leak(graph, channel, action, left[0], options.side)
                 break
+    if options.side == "send":
+        yield from last_words(graph)
 
 
 def _wakes_senders(channel: Channel) -> bool:
