@@ -123,7 +123,13 @@ QUERIES: dict[str, Query] = {
     "ordered-differently": _query(
         ordered_differently, "object other function elsewhere growth", ring="object other function elsewhere growth"
     ),
-    "copied": _query(copied, "operation object size count growth"),
+    "copied": _query(
+        copied,
+        "operation object size count growth",
+        rest="operation object loop growth",
+        buffer="operation object loop growth",
+        putback="operation object growth",
+    ),
 }
 
 __all__ = ["QUERIES", "NoOptions", "Query"]

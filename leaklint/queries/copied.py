@@ -16,7 +16,9 @@ from leaklint.link.syntax import blocks, subexpressions, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Site
 from leaklint.queries.growing import only_grows
+from leaklint.queries.put_back import put_back
 from leaklint.queries.query import NoOptions
+from leaklint.queries.remains import remains
 
 _LARGE = 1 << 20
 """Bytes from which a copy counts as large: below it, allocation and copying cost less than the call around them."""
@@ -40,6 +42,8 @@ def copied(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         if leak is not None:
             told.add((copy.function, copy.at))
             yield leak
+    yield from remains(graph)
+    yield from put_back(graph)
 
 
 _PLACELESS = ir.Scope | ir.DefineFunction | ir.DefineClass
