@@ -7,6 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from leaklint.ir import Span
+from leaklint.witness import Event
 
 
 class Confidence(StrEnum):
@@ -47,7 +48,7 @@ class Leak(Struct, frozen=True):
     growth: Growth
     trace: tuple[Step, ...]
     variant: str = "default"
-    witness: tuple[str, ...] = ()
+    witness: tuple[Event, ...] = ()
     blocked: tuple[Step, ...] = ()
 
 
@@ -76,7 +77,8 @@ class Fix(Struct, frozen=True):
 
 
 class Finding(Struct, frozen=True):
-    """One entry of the JSON output; the field order is the schema's. `function` is "" at module level."""
+    """One entry of the JSON output; the field order is the schema's. `function` is "" at module level, an event of the witness one line of
+    text."""
 
     path: str
     line: int
@@ -90,7 +92,7 @@ class Finding(Struct, frozen=True):
     confidence: Confidence
     growth: Growth
     trace: tuple[TraceStep, ...]
-    witness: tuple[str, ...] = ()
+    witness: tuple[Event, ...] = ()
     fix: Fix | None = None
 
 

@@ -27,8 +27,10 @@ _EFFECTS = frozenset(
 
 @dataclass(eq=False)
 class Built:
-    """`steps`: label of a point → its operation. `daemons`: the units that the process does not wait for."""
+    """`scope`: what it was built from; its root is the first unit of the system, `twin` numbers its units. `steps`: label of a point → its
+    operation. `daemons`: the units that the process does not wait for."""
 
+    scope: Scope
     system: System
     steps: dict[str, Step]
     daemons: frozenset[int]
@@ -42,7 +44,7 @@ def build(graph: Graph, scope: Scope) -> Built:
     units = [root, *(one for number, unit in enumerate(scope.units) for one in _instances(here, unit, number))]
     _check(here)
     system = System(tuple(units), here.resources.all(), here.resources.names, here.resources.blocking(), groups=tuple(copies.groups()))
-    return Built(system, here.steps, frozenset(copies.of_all([unit for unit in scope.units if unit.daemon])))
+    return Built(scope, system, here.steps, frozenset(copies.of_all([unit for unit in scope.units if unit.daemon])))
 
 
 def _instances(here: Setting, unit: Started, number: int) -> list[Unit]:

@@ -115,17 +115,19 @@ class Operations:
             if action.method in wanted:
                 yield from self._action(action)
         if kind == "exit":
-            groups = {o for a in self.reading.actions(item.site) for o in a.subjects if self.program.kind(o) in (Kind.GROUP, Kind.EXECUTOR)}
-            started = [u for u in self.scope.units if any(s.subject in groups for s in u.spawns)]
+            on = {a: o for a in self.reading.actions(item.site) for o in a.subjects if self.program.kind(o) in (Kind.GROUP, Kind.EXECUTOR)}
+            started = [u for u in self.scope.units if any(s.subject in on.values() for s in u.spawns)]
             if started:
                 numbers = self.copies.of_all(started)
-                is_group = any(self.program.kind(o) is Kind.GROUP for o in groups)
-                yield lambda way, then: self._leave_group(numbers, is_group, way, then)
+                is_group = any(self.program.kind(o) is Kind.GROUP for o in on.values())
+                leaving = next((a for a in on if a.method in wanted), min(on, key=lambda a: a.method))
+                yield lambda way, then: self._leave_group(numbers, is_group, leaving, way, then)
 
-    def _leave_group(self, units: tuple[int, ...], is_group: bool, way: Ways, then: int) -> int:
+    def _leave_group(self, units: tuple[int, ...], is_group: bool, leaving: Action, way: Ways, then: int) -> int:
         """A block that waits for what was started in it; on another way out than its end a task group cancels that first."""
         ways = {Outcome.DONE: (then,), Outcome.FAILED: way.raised("?"), Outcome.CANCELLED: way.cancelled()}
-        wait = self.points.add(Op(Act.GROUP if is_group else Act.ALL, units=units), ways)
+        told = self.frame.setting.told(self.function, leaving)
+        wait = self.points.add(Op(Act.GROUP if is_group else Act.ALL, units=units), ways, told)
         if not is_group or not way.node.unwinds:
             return wait
         return self.points.add(Op(Act.CANCEL, units=units), {Outcome.DONE: (wait,)})

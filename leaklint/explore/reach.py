@@ -85,7 +85,7 @@ class Reach:
             for act in self.of(state, other):
                 if act.act is Act.CANCEL and self._is_cancelled_by(state, act, number):
                     return True
-                if op.on >= 0 and self._wakes(act, op):
+                if op.on >= 0 and self.wakes(act, op):
                     return True
         return False
 
@@ -101,7 +101,8 @@ class Reach:
                         targets.update(op.units)
         return number in targets
 
-    def _wakes(self, act: Op, wait: Op) -> bool:
+    def wakes(self, act: Op, wait: Op) -> bool:
+        """Whether an act on a resource ends a wait for it."""
         if act.on != wait.on:
             return isinstance(spec := self.system.resources[wait.on], Lock) and self._gives_up(act, wait.on, spec)
         return act.act in _WAKING.get(wait.act, frozenset())

@@ -14,6 +14,8 @@ from leaklint.picture.drawing import Drawing, Link, Node, links
 from leaklint.picture.families import act, family
 from leaklint.picture.outside import apart
 from leaklint.picture.palette import variables
+from leaklint.picture.steps import Spot, spots
+from leaklint.witness import Event
 
 LinesOf = Callable[[str], Sequence[str]]
 """Path → the lines of the file, none when it cannot be read."""
@@ -35,7 +37,7 @@ def page(drawing: Drawing, findings: Sequence[Finding], lines_of: LinesOf, title
         "facts": facts.replace("<", "\\u003c"),
         "cytoscape": asset("cytoscape.min.js"),
         "dagre": asset("dagre.min.js"),
-        "script": "\n".join(asset(f"{name}.js") for name in ("page", "layout", "graph", "panel", "filters")),
+        "script": "\n".join(asset(f"{name}.js") for name in ("page", "layout", "graph", "steps", "panel", "filters")),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], asset("page.html"))
 
@@ -54,11 +56,12 @@ def _facts(drawing: Drawing, findings: Sequence[Finding], lines_of: LinesOf, tit
         "modules": [{"name": drawing.modules[path], "file": index.number(path)} for path in list(index.paths)],
         "nodes": [_node(node, index, marks) for node in drawing.nodes],
         "links": [_link(link, numbers, index, marks) for link in all_links],
-        "findings": [_finding(finding, index) for finding in shown],
+        "findings": [_finding(finding, index, numbers, {link: number for number, link in enumerate(all_links)}) for finding in shown],
     }
     places = {(node.path, node.line) for node in drawing.nodes if node.line}
     places |= {place for link in all_links for spots in link.operations.values() for place in spots}
     places |= {place for spots in touched for place in spots}
+    places |= {(event.path, event.line) for finding in shown for event in finding.witness}
     content["code"] = _code(places, index, lines_of)
     content["files"] = list(index.paths)
     content["licences"] = {name: asset(f"{name}.LICENSE.txt") for name in ("cytoscape", "dagre")}
@@ -119,7 +122,8 @@ def _link(link: Link, numbers: Mapping[Node, int], index: _Index, marks: _Marks)
     return [numbers[link.source], numbers[link.target], operations, marks.of(p for places in link.operations.values() for p in places)]
 
 
-def _finding(finding: Finding, index: _Index) -> dict[str, object]:
+def _finding(finding: Finding, index: _Index, numbers: Mapping[Node, int], links: Mapping[Link, int]) -> dict[str, object]:
+    where = spots(finding.witness, numbers, links)
     return {
         "code": finding.code,
         "name": finding.name,
@@ -130,7 +134,36 @@ def _finding(finding: Finding, index: _Index) -> dict[str, object]:
         "file": index.number(finding.path),
         "line": finding.line,
         "trace": [[index.number(step.path), step.line, step.message] for step in finding.trace],
-        "witness": list(finding.witness),
+        "witness": [_event(*pair, index, numbers, links) for pair in zip(finding.witness, where, strict=True)],
+    }
+
+
+def _event(event: Event, spot: Spot, index: _Index, numbers: Mapping[Node, int], links: Mapping[Link, int]) -> dict[str, object]:
+    """`node`, `to` and `link` are numbers, -1 for what is not drawn; `after` is how the resource stands then, if it is one."""
+    after = event.after
+    return {
+        "unit": str(event.unit),
+        "way": event.way,
+        "does": event.does,
+        "file": index.number(event.path),
+        "line": event.line,
+        "node": numbers[spot.unit] if spot.unit is not None else -1,
+        "to": numbers[spot.to] if spot.to is not None else -1,
+        "link": links[spot.link] if spot.link is not None else -1,
+        "level": after.level if after is not None else "",
+        "why": event.why,
+        "after": after
+        and {
+            "name": after.thing.name,
+            "sort": after.sort,
+            "held": after.held,
+            "room": after.room,
+            "rough": after.is_rough,
+            "closed": after.is_closed,
+            "by": after.by,
+            "waiting": after.waiting,
+            "level": after.level,
+        },
     }
 
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from leaklint.finding import Finding, Growth, Report
 from leaklint.report.color import Ink, paint
 from leaklint.report.line import line_of
+from leaklint.report.schedule import INDENT
+from leaklint.report.schedule import render as schedule
 
 LinesOf = Callable[[str], Sequence[str]]
 """Path as in the report → the lines of that file, without line ends; empty when they are not to be had."""
 
-INDENT = "    "
 MEND = "mend: "
 """How the message of the last step of a trace begins when it says what to do."""
 
@@ -56,11 +57,13 @@ def _finding(finding: Finding, lines_of: LinesOf, color: bool) -> Iterator[str]:
     width = max((len(f"{step.path}:{step.line}") for step in steps), default=0)
     quoted: set[tuple[str, int]] = set()
 
-    def quote(path: str, line: int) -> Iterator[str]:
-        """The source line, once for each finding."""
+    def line_at(path: str, line: int) -> str:
         lines = lines_of(path)
-        text = lines[line - 1].strip() if 0 < line <= len(lines) else ""
-        if text and (path, line) not in quoted:
+        return lines[line - 1].strip() if 0 < line <= len(lines) else ""
+
+    def quote(path: str, line: int) -> Iterator[str]:
+        """The source line, once for each trace."""
+        if (text := line_at(path, line)) and (path, line) not in quoted:
             quoted.add((path, line))
             yield f"{INDENT}{INDENT}{paint(f'{line:>{margin}} |', Ink.DIM, color)} {text}"
 
@@ -70,8 +73,7 @@ def _finding(finding: Finding, lines_of: LinesOf, color: bool) -> Iterator[str]:
         place = f"{step.path}:{step.line}"
         yield f"{INDENT}{paint(place, Ink.PLACE, color)}{' ' * (width - len(place))}  {step.message}"
         yield from quote(step.path, step.line)
-    for number, event in enumerate(finding.witness, 1):
-        yield f"{INDENT}{paint(f'{number}.', Ink.DIM, color)} {event}"
+    yield from schedule(finding.witness, line_at, color)
     for mend in mends:
         yield f"{INDENT}{paint(MEND.rstrip(), Ink.BOLD, color)} {mend.removeprefix(MEND)}"
 

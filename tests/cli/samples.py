@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from leaklint.finding import Confidence, FileError, Finding, Growth, Report, TraceStep
 from leaklint.settings import Settings
+from leaklint.witness import Event, Sort, Standing, Thing, Way
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -30,6 +31,8 @@ class Ended:
     calls: list[Call]
 
 
+MAIN, WORK, QUEUE = Thing("main"), Thing("work", "app.py", 7), Thing("queue", "app.py", 1)
+FULL = Standing(QUEUE, Sort.CHANNEL, 1, 1, waiting=("`work` waits to put",))
 SOURCE = "queue = Queue(1)\n\ndef work():\n    while True:\n        queue.put(1)\n"
 
 LEAK = Finding(
@@ -49,7 +52,11 @@ LEAK = Finding(
         TraceStep("app.py", 5, 9, "this put waits for ever"),
         TraceStep("app.py", 5, 9, "mend: receive from it"),
     ),
-    witness=("work puts (app.py:5)", "work waits in put (app.py:5)"),
+    witness=(
+        Event(MAIN, Way.ACTS, "starts `work`", "app.py", 7, 1, WORK),
+        Event(WORK, Way.ACTS, "puts something into `queue`", "app.py", 5, 9, QUEUE, Standing(QUEUE, Sort.CHANNEL, 1, 1)),
+        Event(WORK, Way.STUCK, "waits for ever in `put` for room in `queue`", "app.py", 5, 9, QUEUE, FULL, "nobody takes from it"),
+    ),
 )
 COMMENT = Finding("lib/a.py", 2, 3, 2, 30, "LK002", "unused-suppression", "silences nothing", "", Confidence.LIKELY, Growth.ONCE, ())
 REPORT = Report("1.2", 54, (LEAK, COMMENT), ())

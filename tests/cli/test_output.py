@@ -21,8 +21,15 @@ def test_text_is_the_line_the_trace_the_witness_and_the_mend(over: Over) -> None
         "        1 | queue = Queue(1)\n"
         "    app.py:5  this put waits for ever\n"
         "        5 | queue.put(1)\n"
-        "    1. work puts (app.py:5)\n"
-        "    2. work waits in put (app.py:5)\n"
+        "    step by step:\n"
+        "    1. `main` starts `work`\n"
+        "         app.py:7\n"
+        "    2. `work` puts something into `queue`: full, 1 of 1\n"
+        "         app.py:5 | queue.put(1)\n"
+        "    stuck:\n"
+        "       `work` waits for ever in `put` for room in `queue`: full, 1 of 1\n"
+        "         app.py:5 | queue.put(1)\n"
+        "         nobody takes from it\n"
         "    mend: receive from it\n"
         "\n"
         "lib/a.py:2:3: LK002 silences nothing (likely)\n"
@@ -65,7 +72,11 @@ def test_json_has_the_fields_of_the_schema_in_its_order(over: Over) -> None:
     assert (leak["confidence"], leak["growth"], leak["fix"]) == ("proven", "per-call", None)
     assert leak["trace"][0] == {"path": "app.py", "line": 1, "column": 1, "message": "the queue is made here"}
     assert list(leak["trace"][0]) == ["path", "line", "column", "message"]
-    assert leak["witness"] == list(LEAK.witness)
+    assert leak["witness"] == [
+        "`main` starts `work` (app.py:7:1)",
+        "`work` puts something into `queue` (app.py:5:9); `queue`: full, 1 of 1",
+        "`work` waits for ever in `put` for room in `queue` (app.py:5:9); `queue`: full, 1 of 1; `work` waits to put; nobody takes from it",
+    ]
     assert ended.stderr == ""
     assert over(REPORT, "--format=json", ".").stdout == ended.stdout
 

@@ -44,11 +44,12 @@ def test_two_of_three_answers_have_no_room() -> None:
     assert judgement.finding is Finding.PROVEN
     assert judgement.built is not None
     assert judgement.result is not None
-    lines = told(build(linked(FIRST_ANSWER)), judgement.built, judgement.result)
-    assert [line.partition(" (")[0] for line in lines][:4] == ["`fastest` starts `ask`"] * 3 + [
-        "`fastest` waits for something in `answers`"
-    ]
-    assert lines[-1] == "`ask` 3 waits in `put` for ever (program.py:6)"
+    events = told(build(linked(FIRST_ANSWER)), judgement.built, judgement.result)
+    assert [event.sentence for event in events][:4] == ["`fastest` starts `ask`"] * 3 + ["`fastest` waits for something in `answers`"]
+    assert str(events[-1]) == (
+        "`ask` 3 waits for ever in `put` for room in `answers` (program.py:6:11); `answers`: full, 1 of 1; `ask` 3 waits to put; "
+        "who takes from it: `fastest` has returned"
+    )
 
 
 def test_room_for_all_refutes_it() -> None:

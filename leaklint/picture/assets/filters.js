@@ -76,6 +76,7 @@ field.addEventListener("keydown", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.target === field || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (stepKey(event.key)) event.preventDefault();
   if (event.key === "/") { event.preventDefault(); field.focus(); field.select(); }
   if (event.key === "f") fitAll();
   if (event.key === "Escape") select(null);

@@ -16,7 +16,7 @@ function nodeElement(node) {
   return {
     data: {
       id: `n${node.number}`, parent: node.home < 0 ? undefined : `m${node.home}`, label, family: node.family, node: node.number,
-      width: Math.max(56, measured(label, 12, 500) + 26), height: 42,
+      width: Math.max(56, measured(label, 12, 500) + 26), height: 42, alarm: node.findings.length ? 1 : 0,
     },
     classes: [node.type, node.open || node.kind === "anyone" ? "loose" : "", node.findings.length ? "alarm" : ""].join(" "),
   };
@@ -30,7 +30,7 @@ function moduleElement(number, inside) {
   if (found) told.push(plural(found, "finding"));
   const label = `${shorten(modules[number].name, 44)}\n${told.join(" · ")}`;
   return {
-    data: { id: `m${number}`, label, module: number, width: measured(label, 12, 500) + 30, height: 48 },
+    data: { id: `m${number}`, label, module: number, width: measured(label, 12, 500) + 30, height: 48, alarm: found ? 1 : 0 },
     classes: found ? "closed alarm" : "closed",
   };
 }
@@ -54,7 +54,8 @@ function elements() {
     edge.data.label = words.length > 3 ? `${words.slice(0, 3).join(", ")}…` : words.join(", ");
     edge.data.width = 1.1 + Math.min(3, Math.log2(all.length) / 2);
     const acts = new Set(all.flatMap(linkActs).filter((act) => !state.acts.has(act)));
-    edge.classes = [acts.size === 1 && acts.has("owning") ? "own" : "", all.some((link) => link[3].length) ? "alarm" : ""].join(" ");
+    edge.data.alarm = all.some((link) => link[3].length) ? 1 : 0;
+    edge.classes = [acts.size === 1 && acts.has("owning") ? "own" : "", edge.data.alarm ? "alarm" : ""].join(" ");
     edge.data.far = edge.data.source[0] === "m" || edge.data.target[0] === "m" ||
       nodes[+edge.data.source.slice(1)].home !== nodes[+edge.data.target.slice(1)].home ? 1 : 0;
   }
@@ -113,6 +114,11 @@ function look() {
     { selector: "node.picked", style: { "overlay-color": colour("focus"), "overlay-opacity": 0.14, "overlay-padding": 6 } },
     { selector: "node.module.picked", style: { "overlay-opacity": 0, "border-color": colour("focus"), "border-width": 2 } },
     { selector: "edge.picked", style: { "line-color": colour("focus"), "target-arrow-color": colour("focus"), opacity: 1, width: 3, label: "data(label)", "z-index": 10 } },
+    { selector: "node.live", style: { label: "data(now)" } },
+    { selector: "node.now", style: { "border-color": colour("focus"), "border-width": 3, "overlay-color": colour("focus"), "overlay-opacity": 0.12, "overlay-padding": 5 } },
+    { selector: "edge.now", style: { "line-color": colour("focus"), "target-arrow-color": colour("focus"), opacity: 1, width: 3.5, label: "data(label)", "z-index": 10 } },
+    { selector: "node.stuck", style: { "background-color": colour("alarm-soft"), "border-color": colour("alarm"), "border-width": 3.5, color: colour("alarm"), "overlay-color": colour("alarm"), "overlay-opacity": 0.14, "overlay-padding": 6 } },
+    { selector: "edge.blocked", style: { "line-color": colour("alarm"), "target-arrow-color": colour("alarm"), "line-style": "dashed", opacity: 1, width: 3, "z-index": 10 } },
     { selector: "node:active, edge:active", style: { "overlay-opacity": 0.08 } },
   ];
 }
@@ -141,27 +147,35 @@ function fitAll() {
   if (cy.zoom() > 1.25) { cy.zoom(1.25); cy.center(); }
 }
 
+function standIn(number) {
+  /* What stands for a node: itself, or its module when that is closed. */
+  const own = cy.getElementById(`n${number}`);
+  return own.length ? own : cy.getElementById(`m${nodes[number].home}`);
+}
+
 function picked() {
   /* What the panel tells of, as elements. */
   const shown = state.shown;
   if (!shown) return cy.collection();
-  const stand = (number) => {
-    const own = cy.getElementById(`n${number}`);
-    return own.length ? own : cy.getElementById(`m${nodes[number].home}`);
-  };
-  if (shown.node !== undefined) return stand(shown.node);
+  if (shown.node !== undefined) return standIn(shown.node);
   if (shown.module !== undefined) return cy.getElementById(`m${shown.module}`);
+  if (shown.steps !== undefined) return nodesOf(schedules.get(shown.steps)[shown.at]).reduce((all, number) => all.union(standIn(number)), cy.collection());
   const wanted = new Set(shown.links || links.filter((link) => link[3].includes(shown.finding)).map((link) => link.number));
   const found = cy.edges().filter((edge) => edge.data("links").some((number) => wanted.has(number)));
   if (shown.links) return found;
-  return found.union(nodes.filter((node) => node.findings.includes(shown.finding)).reduce((all, node) => all.union(stand(node.number)), cy.collection()));
+  return found.union(nodes.filter((node) => node.findings.includes(shown.finding)).reduce((all, node) => all.union(standIn(node.number)), cy.collection()));
 }
+
+const isStepping = () => Boolean(state.shown) && state.shown.steps !== undefined;
 
 function highlight() {
   const own = picked();
+  relabel();
   cy.batch(() => {
-    cy.elements().removeClass("faded near some picked");
+    cy.elements().removeClass("faded near some picked now stuck blocked");
+    cy.elements().forEach((one) => one.toggleClass("alarm", one.data("alarm") === 1));
     cy.edges().toggleClass("told", cy.edges().length <= TOLD);
+    if (isStepping()) { highlightStep(); return; }
     if (own.empty()) return;
     const inside = own.union(own.descendants());
     const edges = state.shown.finding === undefined ? inside.edges().union(inside.nodes().connectedEdges()) : inside.edges();
@@ -173,9 +187,9 @@ function highlight() {
   });
 }
 
-function bring(elements) {
+function bring(elements, isAlone) {
   if (elements.empty()) return;
-  const around = elements.union(elements.edges().connectedNodes()).union(elements.nodes("[node >= 0]").closedNeighborhood());
+  const around = isAlone ? elements : elements.union(elements.edges().connectedNodes()).union(elements.nodes("[node >= 0]").closedNeighborhood());
   const seen = cy.extent(), box = around.boundingBox();
   const isInside = box.x1 >= seen.x1 && box.x2 <= seen.x2 && box.y1 >= seen.y1 && box.y2 <= seen.y2;
   if (isInside && cy.zoom() > 0.45) return;
@@ -186,7 +200,7 @@ function bring(elements) {
 function select(shown, reveal) {
   state.shown = shown;
   if (shown && reveal) {
-    const wanted = shown.node !== undefined ? [shown.node] : shown.finding !== undefined
+    const wanted = shown.node !== undefined ? [shown.node] : shown.steps !== undefined ? nodesOf(schedules.get(shown.steps).flat()) : shown.finding !== undefined
       ? [...nodes.filter((node) => node.findings.includes(shown.finding)).map((node) => node.number),
         ...links.filter((link) => link[3].includes(shown.finding)).flatMap((link) => [link[0], link[1]])] : [];
     const closed = new Set(wanted.map((number) => nodes[number].home).filter((home) => home >= 0 && !state.open.has(home)));
@@ -196,7 +210,9 @@ function select(shown, reveal) {
     if (closed.size || isHidden) draw(false);
   }
   highlight();
-  if (reveal) bring(picked());
+  if (reveal && isStepping()) bring(schedules.get(shown.steps).flatMap(nodesOf).reduce((all, number) => all.union(standIn(number)), cy.collection()), true);
+  else if (reveal) bring(picked());
+  cy.nodes(".live").dirtyBoundingBoxCache();  // cytoscape measures a new text too late, and would cut it off
   tell();
 }
 

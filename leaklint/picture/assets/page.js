@@ -31,7 +31,7 @@ const state = {
   open: new Set(nodes.length < LARGE ? modules.keys() : []),
   kinds: new Set(), acts: new Set(nodes.length < BUSY ? [] : ["looking"]), modules: new Set(),  // what is hidden
   onlyFindings: false,
-  shown: null,           // what the panel tells of: {node} or {links} or {module} or {finding}
+  shown: null,           // what the panel tells of: {node} or {links} or {module} or {finding} or {steps: a finding, at}
 };
 
 /* --- small pieces of the page */

@@ -17,7 +17,7 @@ function findingCard(number, open) {
     body.append(make("ol", {},
       isTold ? "" : make("li", { class: "step" }, spot(finding.file, finding.line, true)),
       steps.map(([file, line, message], number) => make("li", { class: "step" }, message, isLast(number) ? spot(file, line, true) : ""))));
-    if (finding.witness.length) body.append(make("ol", {}, finding.witness.map((line) => make("li", {}, line))));
+    if (schedules.has(number)) body.append(make("p", {}, make("button", { class: "through", onclick: () => select({ steps: number, at: 0 }, true) }, "Step through it")));
     mends.forEach(([, , message]) => body.append(make("p", { class: "mend" }, make("strong", {}, "Mend "), message.slice(6))));
   };
   if (open) fill();
@@ -112,6 +112,7 @@ function tellAll() {
     make("p", { class: "quiet" }, nodes.length
       ? "Click a node or an arrow for its source. A click on a closed module opens it; a double click closes it again."
       : "There are no units and no channels here."),
+    provenList(), schedules.size ? make("h3", {}, "All findings") : "",
     numbers.slice(0, 200).map((number) => findingCard(number, false)),
     make("footer", {}, make("p", {}, make("kbd", {}, "/"), " search  ", make("kbd", {}, "f"), " fit  ", make("kbd", {}, "Esc"), " nothing selected"),
       make("details", {}, make("summary", {}, "Licences of what this page is made of"),
@@ -126,6 +127,7 @@ function tell() {
     : shown.node !== undefined ? tellNode(nodes[shown.node])
     : shown.links ? tellLinks(shown.links)
     : shown.module !== undefined ? tellModule(shown.module)
+    : shown.steps !== undefined ? tellSteps(shown)
     : [make("h2", {}, findings[shown.finding].code), findingCard(shown.finding, true)];
   panel.replaceChildren(...told.flat(Infinity).filter((one) => one !== ""));
   panel.scrollTop = 0;
