@@ -45,7 +45,11 @@ class Wakening:
     def of(self, wait: Action) -> list[Wakers]:
         """What must come about for the wait to end, in parts: it lasts as long as one of them does not. Empty when code out of sight,
         the world outside or something that nobody knows may end it, when it does not wait, and when nothing in sight ends it."""
-        if not self.graph.program.blocks(wait) or not wait.subjects or self._is_bounded_outside(wait.function, frozenset()):
+        return self.when_it_lasts(wait) if self.graph.program.blocks(wait) else []
+
+    def when_it_lasts(self, wait: Action) -> list[Wakers]:
+        """The same of a wait whose own bounds are not looked at: by default it has none."""
+        if not wait.subjects or self._is_bounded_outside(wait.function, frozenset()):
             return []
         units = [Wakers(obj, unit=unit) for obj in sorted(wait.subjects) for unit in self._units(wait, obj)]
         others = [obj for obj in sorted(wait.subjects) if not self._stands_for_units(obj)]

@@ -95,7 +95,13 @@ QUERIES: dict[str, Query] = {
     "rearming-timer": _query(rearming_timer, "callee growth"),
     "half-read": _query(half_read, "generator holds growth"),
     "swallowed": _query(swallowed, "function loop growth", caller="function loop growth"),
-    "never-set": _query(never_set, "object function unit growth", taken="object function unit growth", lost="object function unit growth"),
+    "never-set": _query(
+        never_set,
+        "object function unit growth",
+        taken="object function unit growth",
+        lost="object function unit growth",
+        stranded="object function unit growth",
+    ),
     "self-wait": _query(
         self_wait,
         "unit object growth",

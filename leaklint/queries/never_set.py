@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from leaklint.finding import Leak
 from leaklint.graph import Graph
 from leaklint.queries.query import NoOptions
+from leaklint.queries.stranded import stranded
 from leaklint.queries.taken_out import taken_out
 from leaklint.queries.unset import unset
 from leaklint.queries.unset_when_lost import unset_when_lost
 
 
 def never_set(graph: Graph, options: NoOptions) -> Iterator[Leak]:
-    """A waiter taken out of its table and forgotten; a unit that ends without setting what only it sets; a protocol that forgets it when
-    the connection is lost."""
+    """A waiter taken out of its table and forgotten; a unit that ends without setting what only it sets, or without a word to those who
+    wait in its table; a protocol that forgets them when the connection is lost."""
     yield from taken_out(graph)
     yield from unset(graph)
+    yield from stranded(graph)
     yield from unset_when_lost(graph)

@@ -6,19 +6,14 @@ from collections.abc import Iterator
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
-from leaklint.exits.inline import Inline
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.raising import ANY
-from leaklint.link.syntax import subexpressions, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Instance
-from leaklint.locks.dispatch import Dispatch
-from leaklint.locks.needs import Needs
 from leaklint.locks.wakers import Wakening
-from leaklint.obligations.risks import UNTOLD
-from leaklint.paths import FORCED, Edge, Exit, Node
+from leaklint.paths import Edge, Node
+from leaklint.queries.silent_ends import SilentEnds
 from leaklint.queries.wording import grows
 
 _UNITS = frozenset({UnitKind.TASK, UnitKind.THREAD, UnitKind.JOB})
@@ -52,8 +47,7 @@ class _Judge:
         self.graph = graph
         self.program = graph.program
         self.wakening = Wakening(graph)
-        self.inline = Inline(graph)
-        self.dispatch = Dispatch(graph)
+        self.ends = SilentEnds(graph)
 
     def of(self, wait: Action, obj: int, operations: tuple[Action, ...]) -> tuple[Unit, FunctionId, Edge, Node] | None:
         """The unit that may end without doing any of the operations, and the last step of such a way: where, how and at what node."""
@@ -106,73 +100,7 @@ class _Judge:
         def sets(function: FunctionId, node: Node) -> bool:
             return any(function.site(number) in sites for number in node.sites())
 
-        needs = Needs(self.graph, self.inline, self.dispatch, sets, takers)
-        return self._unset(entry, needs)
-
-    def _unset(self, entry: FunctionId, needs: Needs) -> tuple[Edge, Node] | None:
-        """The last step of a way that returns or, where there is none, of one that raises what is to be expected."""
-        start = self.graph.paths(entry).entry
-        raising: tuple[Edge, Node] | None = None
-        seen: set[tuple[int, int]] = set()
-        todo: list[tuple[Node, Edge, Node]] = [(start, Edge.NEXT, start)]
-        while todo:
-            node, how, last = todo.pop()
-            key = (id(node), id(last) if how is Edge.RAISE else 0)
-            if key in seen:
-                continue
-            seen.add(key)
-            if node.exit_kind is Exit.RETURN:
-                return how, last
-            if node.exit_kind is Exit.RAISE:
-                raising = raising or (how, last)
-            if node.exit_kind is not None or needs.at(entry, node):
-                continue
-            for edge, target in node.successors:
-                if edge is Edge.RAISE and node.kind != "except":
-                    todo += [(target, edge, node)] if self._is_expected(entry, node) else []
-                elif edge not in FORCED:
-                    todo.append((target, how, last if how is Edge.RAISE or node.stmt is None else node))
-        return raising
-
-    def _is_expected(self, function: FunctionId, node: Node) -> bool:
-        """Whether an exception of the node is one that the program raises, or one of a call that needs the world outside."""
-        if isinstance(node.stmt, ir.Raise):
-            return not self._is_assertion(function, node.stmt)
-        awaited = {
-            p.value.site for part in node.parts for p in subexpressions(part) if isinstance(p, ir.Await) and isinstance(p.value, ir.Call)
-        }
-        for call in (p for part in node.parts for p in subexpressions(part) if isinstance(p, ir.Call)):
-            if self._is_of_open_channel(function, call):
-                continue
-            names = self.program.raising.of_call(function, call)
-            if names - UNTOLD or (ANY in names and call.site in awaited):
-                return True
-        return False
-
-    def _is_of_open_channel(self, function: FunctionId, call: ir.Call) -> bool:
-        """Whether it only sends to or receives from what nobody in sight closes."""
-        actions = self.program.at(function.site(call.site))
-        ends = (Does.SEND, Does.RECEIVE)
-        closed = any(one.does is Does.CLOSE for a in actions for o in a.subjects for one in self.program.on(o))
-        return bool(actions) and all(a.does in ends for a in actions) and not closed
-
-    def _is_assertion(self, function: FunctionId, stmt: ir.Raise) -> bool:
-        """Whether a `raise` says in other words `assert thing`: something must be there, and is in a sound program."""
-        branches = (one for one in walk(self.program.node(function).body) if isinstance(one, ir.Branch))
-        return any(one.body and one.body[-1] is stmt and _is_absence(one.test) for one in branches)
-
-
-def _is_absence(test: ir.Expr) -> bool:
-    """Whether a test asks whether something is missing: `x is None`, `not x`."""
-    match test:
-        case ir.Operation(operator="or" | "and", operands=operands):
-            return all(_is_absence(one) for one in operands)
-        case ir.Operation(operator="not", operands=(ir.Name() | ir.Attribute(),)):
-            return True
-        case ir.Comparison(operators=("is",), rights=(ir.Constant(kind="none"),)):
-            return True
-        case _:
-            return False
+        return self.ends.of(entry, sets, takers)
 
 
 def _leak(graph: Graph, wait: Action, obj: int, instead: Action, unit: Unit, entry: FunctionId, edge: Edge, node: Node) -> Leak:
