@@ -27,6 +27,9 @@ _RESULTS = frozenset({Kind.FUTURE, Kind.EVENT})
 _STREAMS = frozenset({Kind.CHANNEL, Kind.SENDER, Kind.RECEIVER})
 _WAITS = frozenset({Waits.UNTIL_SET, Waits.UNTIL_DONE, Waits.WHILE_EMPTY})
 
+_FARTHEST = 3
+"""Calls between a wait and the function that puts in what is waited for and waits for it by these calls."""
+
 
 @dataclass(frozen=True, slots=True)
 class _End:
@@ -142,6 +145,9 @@ class _Judge:
     def of(self, table: Table, objects: frozenset[int], wait: Action) -> Leak | None:
         if not wait.subjects & objects and not self._is_end_of(objects, wait):
             return None
+        put = next((use for use in table.of(Act.PUT) if self._is_put_by_who_waits(use, wait)), None)
+        if put is None:
+            return None
         rescues = self._for_all(table)
         rescued = self.program.reached(v for use in rescues for v in self.program.versions(use.function))
         for wakers in self.wakening.when_it_lasts(wait):
@@ -151,8 +157,15 @@ class _Judge:
             found = self._server(table, answers, wait)
             end = self._end(*found, rescues) if found is not None else None
             if found is not None and end is not None:
-                return self._leak(table, wait, answers[0], found[0], end)
+                return self._leak(table, put, wait, answers[0], found[0], end)
         return None
+
+    def _is_put_by_who_waits(self, put: Use, wait: Action) -> bool:
+        """Whether who waits puts the entry in as well, or is called by who does: it is a question, and not the inbox of a worker."""
+        asking = {wait.function}
+        for _ in range(_FARTHEST):
+            asking |= {caller for one in asking for caller in self.program.callers.get(one, ())}
+        return not self.program.reached(asking).isdisjoint(self.program.versions(put.function))
 
     def _is_end_of(self, objects: frozenset[int], wait: Action) -> bool:
         """Whether it waits at the other end of a stream that lies in the table."""
@@ -211,9 +224,8 @@ class _Judge:
         watches = (Does.JOIN, Does.WAIT, Does.BOUND, Does.REGISTER, Does.SHIELD)
         return any(a.does in watches for o in unit.handle for a in self.program.on(o))
 
-    def _leak(self, table: Table, wait: Action, answer: Action, unit: Unit, end: _End) -> Leak:
+    def _leak(self, table: Table, put: Use, wait: Action, answer: Action, unit: Unit, end: _End) -> Leak:
         graph, program = self.graph, self.program
-        put = table.of(Act.PUT)[0]
         often = graph.recurrences.of(wait.function)
         start = unit.spawns[0].record if unit.spawns else None
         trace: list[Step] = [graph.step(put.function, put.at or wait.at, f"what is waited for is put into `{table.label}` here")]
