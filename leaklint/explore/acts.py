@@ -6,8 +6,23 @@ The order in which those who wait are woken, what a cancelled one hands on to th
 
 from __future__ import annotations
 
-from leaklint.explore.state import Alarm, ChannelState, Draft, EventState, LockState, Status
-from leaklint.explore.system import ALL, CANCELLED, FAILED, RETURNED, Act, Barrier, Channel, Condition, Lock, Op, Outcome, System
+from leaklint.explore.state import Alarm, ChannelState, Draft, EventState, LockState, State, Status
+from leaklint.explore.system import (
+    ALL,
+    CANCELLED,
+    FAILED,
+    NOTHING,
+    RETURNED,
+    UNKNOWN,
+    Act,
+    Barrier,
+    Channel,
+    Condition,
+    Lock,
+    Op,
+    Outcome,
+    System,
+)
 
 MOST_ITEMS = 12
 """A channel without a bound that holds more makes the exploration inconclusive, not endless."""
@@ -24,15 +39,13 @@ def act(system: System, draft: Draft, unit: int, op: Op, woken: Status | None) -
             return Outcome.DONE
         case Act.PAUSE:
             return None if woken is None else Outcome.DONE
-        case Act.FOREVER:
-            return None
         case Act.SEND | Act.TRY_SEND | Act.RECEIVE | Act.TRY_RECEIVE | Act.CLOSE | Act.TASK_DONE | Act.DRAINED | Act.IS_EMPTY:
             return _on_channel(system, draft, unit, op, woken)
         case Act.ACQUIRE | Act.TRY_ACQUIRE | Act.RELEASE:
             return _on_lock(system, draft, unit, op, woken)
         case Act.WAIT | Act.SET | Act.CLEAR | Act.IS_SET | Act.LISTEN | Act.NOTIFY:
             return _on_event(system, draft, unit, op, woken)
-        case Act.ASSIGN | Act.ADD | Act.EQUALS | Act.RECEIVED:
+        case Act.ASSIGN | Act.ADD | Act.TAKE | Act.EQUALS | Act.LESS | Act.IS_TRUE | Act.RECEIVED:
             return _on_flag(draft, unit, op)
         case _:
             return _on_units(system, draft, unit, op, woken)
@@ -273,6 +286,8 @@ def _on_event(system: System, draft: Draft, unit: int, op: Op, woken: Status | N
             draft.resources[op.on] = state._replace(is_set=False)
         case Act.IS_SET:
             return Outcome.DONE if state.is_set else Outcome.REFUSED
+        case Act.LISTEN | Act.NOTIFY if woken is None and _is_free(system, draft, spec):
+            return Outcome.REFUSED
         case Act.NOTIFY:
             left = len(state.waiters) if op.value == ALL else op.value
             waiters = state.waiters
@@ -288,9 +303,26 @@ def _on_event(system: System, draft: Draft, unit: int, op: Op, woken: Status | N
         case _:
             draft.resources[op.on] = state._replace(waiters=(*state.waiters, unit))
             if isinstance(spec, Condition):
-                _release(system, draft, spec.lock)
+                _give_up(system, draft, spec.lock)
             return None
     return Outcome.DONE
+
+
+def _is_free(system: System, draft: Draft, condition: object) -> bool:
+    """Whether nobody has the lock of a condition: then there is nothing to give up, and to notify is a mistake."""
+    assert isinstance(condition, Condition)
+    spec, state = system.resources[condition.lock], draft.resources[condition.lock]
+    assert isinstance(spec, Lock)
+    assert isinstance(state, LockState)
+    return state.free >= spec.permits
+
+
+def _give_up(system: System, draft: Draft, lock: int) -> None:
+    """Raises OutOfBounds for a lock that has been taken more than once: how often is not remembered."""
+    state = draft.resources[lock]
+    if isinstance(state, LockState) and state.depth > 1:
+        raise OutOfBounds
+    _release(system, draft, lock)
 
 
 def _wake_all(draft: Draft, waiters: tuple[int, ...]) -> None:
@@ -302,19 +334,48 @@ def _wake_all(draft: Draft, waiters: tuple[int, ...]) -> None:
 # --- flags and received elements
 
 
+def is_open(draft: State | Draft, op: Op) -> bool:
+    """Whether the outcome depends on a flag of which nothing is known."""
+    return op.act in _LOOKING and draft.resources[op.on] == UNKNOWN
+
+
+_LOOKING = frozenset({Act.TAKE, Act.EQUALS, Act.LESS, Act.IS_TRUE})
+
+
 def _on_flag(draft: Draft, unit: int, op: Op) -> Outcome:
     if op.act is Act.RECEIVED:
-        return Outcome.DONE if draft.units[unit].received == op.value else Outcome.REFUSED
+        return _told(draft.units[unit].received == op.value)
     value = draft.resources[op.on]
     assert isinstance(value, int)
     match op.act:
         case Act.ASSIGN:
             draft.resources[op.on] = op.value
         case Act.ADD:
-            draft.resources[op.on] = value + op.value
+            draft.resources[op.on] = _sum(value, op.value)
+        case Act.TAKE:
+            if value == 0:
+                return Outcome.REFUSED
+            draft.resources[op.on] = _sum(value, -1)
+        case Act.EQUALS:
+            return _told(value == op.value)
+        case Act.LESS:
+            return _told(value < op.value)
         case _:
-            return Outcome.DONE if value == op.value else Outcome.REFUSED
+            return _told(value not in (0, NOTHING))
     return Outcome.DONE
+
+
+def _told(holds: bool) -> Outcome:
+    return Outcome.DONE if holds else Outcome.REFUSED
+
+
+def _sum(value: int, more: int) -> int:
+    """Raises OutOfBounds: a count that grows for ever makes the exploration inconclusive, not endless."""
+    if value in (UNKNOWN, NOTHING):
+        return UNKNOWN
+    if abs(value + more) > MOST_ITEMS:
+        raise OutOfBounds
+    return value + more
 
 
 # --- units

@@ -34,6 +34,17 @@ class Points:
     def add(self, op: Op, ways: Ways, label: str = "") -> int:
         return self.set(self.new(), op, ways, label)
 
+    def listen(self, op: Op, lock: int, ways: Ways, label: str = "") -> int:
+        """A wait for a notification. However it ends, the lock is taken again before control goes on, and while it is, a cancellation must
+        wait; one who has been cancelled passes on a notification that it may have had (`asyncio`, Python 3.13)."""
+        acquire, told = Op(Act.ACQUIRE, lock), dict(ways)
+        for outcome in (Outcome.CANCELLED, Outcome.TIMED_OUT):
+            if outcome in ways:
+                again, notify = self.new(), self.add(Op(Act.NOTIFY, op.on, 1), {Outcome.DONE: ways[outcome]})
+                told[outcome] = (self.set(again, acquire, {Outcome.DONE: (notify,), Outcome.CANCELLED: (again,)}, label),)
+        told[Outcome.DONE] = (self.add(acquire, {Outcome.DONE: ways[Outcome.DONE], **_only(told, Outcome.CANCELLED)}, label),)
+        return self.add(op, told, label)
+
     def choose(self, targets: tuple[int, ...]) -> int:
         """One of the targets, and nobody knows which."""
         return targets[0] if len(targets) == 1 else self.add(Op(Act.CHOOSE), {Outcome.DONE: targets or (RETURNED,)})
@@ -68,6 +79,10 @@ class Points:
     def _renamed(self, point: Point, names: dict[int, int]) -> Point:
         ways = {outcome: tuple(dict.fromkeys(names[self._final(t)] for t in targets)) for outcome, targets in point.ways.items()}
         return Point(point.op, ways, point.label)
+
+
+def _only(ways: Ways, outcome: Outcome) -> Ways:
+    return {outcome: ways[outcome]} if outcome in ways else {}
 
 
 _NOTHING = Point(Op(Act.CHOOSE), {})

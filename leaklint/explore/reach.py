@@ -56,7 +56,7 @@ class Reach:
             return False  # whoever is chosen next on the loop may matter
         if op.act in _QUIET:
             return True
-        if op.act in (Act.PAUSE, Act.FOREVER):
+        if op.act is Act.PAUSE:
             return False
         mine = self._touched(op)
         if any(touch[0] == "unit" for touch in mine):

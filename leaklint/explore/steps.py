@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from leaklint.explore.acts import act, ended, leave
+from leaklint.explore.acts import act, cancel, ended, is_open, leave
 from leaklint.explore.state import Alarm, Draft, State, Status, UnitState
 from leaklint.explore.system import CANCELLED, RETURNED, Act, Outcome, System
 
@@ -61,8 +61,8 @@ def moves(system: System, state: State, number: int) -> Iterator[Move]:
         yield Move(number, at, None, draft.done())
     if it.status is Status.WAITING and op.act is not Act.PAUSE:
         return
-    if op.act is Act.GUESS:
-        if op.value or system.is_bold:
+    if op.act is Act.GUESS or is_open(state, op):
+        if system.is_bold or (op.act is Act.GUESS and op.value):
             yield from _onward(system, state, number, Outcome.DONE)
         if system.is_bold and Outcome.REFUSED in unit.points[at].ways:
             yield from _onward(system, state, number, Outcome.REFUSED)
@@ -91,9 +91,14 @@ def _onward(system: System, state: State, number: int, outcome: Outcome) -> Iter
 
 
 def _wait(system: System, draft: Draft, number: int) -> None:
+    """A cancellation from before goes on to what the unit now waits for."""
     it, unit = draft.units[number], system.units[number]
-    is_earlier = it.alarm is Alarm.CANCEL and unit.points[it.at].op.timed
-    draft.units[number] = it._replace(status=Status.WAITING, alarm=Alarm.EARLIER if is_earlier else it.alarm)
+    draft.units[number] = it._replace(status=Status.WAITING, alarm=Alarm.NONE if it.alarm is Alarm.CANCEL else it.alarm)
+    if it.alarm is Alarm.CANCEL:
+        if unit.points[it.at].op.timed:
+            draft.units[number] = draft.units[number]._replace(alarm=Alarm.EARLIER)
+        else:
+            cancel(system, draft, number)
     if unit.loop is not None:
         draft.running[unit.loop] = number if unit.points[it.at].op.on in system.blocking else -1
 

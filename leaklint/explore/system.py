@@ -43,9 +43,11 @@ class Act(Enum):
     CANCEL = auto()
     ASSIGN = auto()
     ADD = auto()
+    TAKE = auto()  # one from a count; refused when there is none
     EQUALS = auto()  # whether a flag has this value
+    LESS = auto()
+    IS_TRUE = auto()
     RECEIVED = auto()  # whether the last element received is this
-    FOREVER = auto()  # waits for something that never comes
 
 
 class Outcome(Enum):
@@ -67,6 +69,11 @@ _UNHANDLED = {Outcome.REFUSED: FAILED, Outcome.FAILED: FAILED, Outcome.TIMED_OUT
 
 ALL = -1
 """Notify everybody."""
+
+NOTHING = -1_000_001
+"""The value of a flag that stands for `None`."""
+UNKNOWN = -1_000_002
+"""The value of a flag of which nothing is known: a test of it is a guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +153,7 @@ class Barrier:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A variable that tests look at."""
+    """A variable that tests look at: a number, a truth value, or a number that stands for something else."""
 
     value: int = 0
 

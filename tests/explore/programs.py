@@ -8,14 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
+from typing import Literal, TypeAlias
 
+from leaklint.explore.points import Points, Ways
 from leaklint.explore.system import (
+    ALL,
     CANCELLED,
     FAILED,
     RETURNED,
     Act,
     Channel,
+    Condition,
     Event,
+    Flag,
     Lock,
     Op,
     Outcome,
@@ -23,7 +28,6 @@ from leaklint.explore.system import (
     Resource,
     System,
     Unit,
-    ways,
 )
 
 HAS_SHUTDOWN = sys.version_info >= (3, 13)
@@ -44,6 +48,22 @@ class Either:
 
 
 @dataclass(frozen=True)
+class If:
+    """`op` looks at a flag."""
+
+    op: Op
+    body: Block
+
+
+@dataclass(frozen=True)
+class While:
+    """`op` looks at a flag."""
+
+    op: Op
+    body: Block
+
+
+@dataclass(frozen=True)
 class Forever:
     body: Block
 
@@ -61,7 +81,8 @@ class Catching:
     body: Block
 
 
-Block = tuple["Do | Either | Forever | Finally | Catching", ...]
+Statement: TypeAlias = Do | Either | If | While | Forever | Finally | Catching
+Block: TypeAlias = "tuple[Statement, ...]"
 
 
 @dataclass(frozen=True)
@@ -88,7 +109,7 @@ class _Maker:
     def _block(self, unit: int, length: int, depth: int) -> Block:
         return tuple(self._statement(unit, depth) for _ in range(length))
 
-    def _statement(self, unit: int, depth: int) -> Do | Either | Forever | Finally | Catching:
+    def _statement(self, unit: int, depth: int) -> Statement:
         if depth < 2:
             form, inner = self.random.random(), self.random.randint(1, 2)
             if form < 0.08:
@@ -97,10 +118,42 @@ class _Maker:
                 return Finally(self._block(unit, inner, depth + 1), self._block(unit, 1, depth + 1))
             if form < 0.15:
                 return Catching(self._block(unit, inner, depth + 1))
+            if form < 0.26 and any(isinstance(one, Condition) for one in self.resources):
+                return self._holding(unit, depth)
+            if form < 0.29 and any(isinstance(one, Flag) for one in self.resources):
+                return If(self._test(), self._block(unit, inner, depth + 1))
             if form < 0.18 and any(isinstance(one, Channel) for one in self.resources):
                 channel = self._some(Channel)
                 return Forever((Do(next(self.numbers), Op(Act.RECEIVE, channel)), *self._block(unit, self.random.randint(0, 1), 2)))
         return Do(next(self.numbers), self._op(unit))
+
+    def _holding(self, unit: int, depth: int) -> Statement:
+        """`async with condition: …`, with what a condition is for in it."""
+        condition = self._some(Condition)
+        spec = self.resources[condition]
+        assert isinstance(spec, Condition)
+        do, form = self._do, self.random.random()
+        body: Block
+        if form < 0.45:
+            body = (While(self._test(), (do(Op(Act.LISTEN, condition)),)),)
+        elif form < 0.55:
+            body = (do(Op(Act.LISTEN, condition)),)
+        else:
+            body = (do(self._change()), do(Op(Act.NOTIFY, condition, self.random.choice([1, 1, 2, ALL]))))
+        if depth < 1 and self.random.random() < 0.2:
+            body = (*body, *self._block(unit, 1, 2))
+        return Finally((do(Op(Act.ACQUIRE, spec.lock)), Finally(body, (do(Op(Act.RELEASE, spec.lock)),))), ())
+
+    def _do(self, op: Op) -> Do:
+        return Do(next(self.numbers), op)
+
+    def _test(self) -> Op:
+        flag, act = self._some(Flag), self.random.choice([Act.IS_TRUE, Act.EQUALS, Act.LESS])
+        return Op(act, flag, self.random.randint(0, 2))
+
+    def _change(self) -> Op:
+        flag, act = self._some(Flag), self.random.choice([Act.ASSIGN, Act.ASSIGN, Act.ADD, Act.TAKE])
+        return Op(act, flag, self.random.randint(0, 2) if act is Act.ASSIGN else 1)
 
     def _some(self, kind: type[Resource]) -> int:
         return self.random.choice([number for number, one in enumerate(self.resources) if isinstance(one, kind)])
@@ -122,8 +175,10 @@ class _Maker:
             case Channel():
                 acts = [Act.SEND] * 4 + [Act.RECEIVE] * 4 + [Act.TRY_SEND, Act.TRY_RECEIVE, Act.TASK_DONE, Act.DRAINED]
                 act = self.random.choice([*acts, Act.CLOSE] if HAS_SHUTDOWN else acts)
-            case Lock():
+            case Lock() if not any(isinstance(one, Condition) and one.lock == on for one in self.resources):
                 act = self.random.choice([Act.ACQUIRE, Act.ACQUIRE, Act.RELEASE])
+            case Condition() | Flag() | Lock():
+                return self._change()
             case _:
                 act = self.random.choice([Act.SET, Act.WAIT, Act.WAIT, Act.CLEAR])
         return Op(act, on, timed=timed and act in (Act.SEND, Act.RECEIVE, Act.ACQUIRE, Act.WAIT, Act.DRAINED))
@@ -135,6 +190,8 @@ def some_program(seed: int) -> Program:
     resources: list[Resource] = [Channel(random.choice([1, 1, 2, None])) for _ in range(random.randint(1, 3))]
     resources += [Lock(random.choice([1, 1, 2]), is_fair=True, is_bounded=False) for _ in range(random.randint(0, 2))]
     resources += [Event() for _ in range(random.randint(0, 2))]
+    if random.random() < 0.3:
+        resources += [Lock(is_fair=True), Condition(len(resources)), *(Flag() for _ in range(random.randint(1, 2)))]
     units = random.randint(2, 4)
     maker = _Maker(random, tuple(resources), units)
     return Program(tuple(resources), tuple(maker.body(unit) for unit in range(units)))
@@ -145,47 +202,47 @@ def some_program(seed: int) -> Program:
 
 def system_of(program: Program, loop: int | None = 0) -> System:
     """With `loop` None the units are threads."""
-    units = [Unit(f"unit {n}", _points(body), loop, True) for n, body in enumerate(program.bodies)]
+    units = [Unit(f"unit {n}", _points(program.resources, body), loop, True) for n, body in enumerate(program.bodies)]
     return System(tuple(units), program.resources)
 
 
-def _points(body: Block) -> tuple[Point, ...]:
-    points: list[Point] = []
+def _points(resources: tuple[Resource, ...], body: Block) -> tuple[Point, ...]:
+    points = Points()
 
     def block(body: Block, then: int, fails: int, cancelled: int) -> int:
         for stmt in reversed(body):
             then = statement(stmt, then, fails, cancelled)
         return then
 
-    def point(op: Op, label: str, then: int | tuple[int, ...], fails: int, cancelled: int) -> int:
-        told = ways(done=then, refused=fails, failed=fails, timed_out=fails, cancelled=cancelled)
-        points.append(Point(op, told, label))
-        return len(points) - 1
-
-    def statement(stmt: Do | Either | Forever | Finally | Catching, then: int, fails: int, cancelled: int) -> int:
+    def statement(stmt: Statement, then: int, fails: int, cancelled: int) -> int:
         match stmt:
             case Do(number=number, op=op):
-                return point(op, str(number), then, fails, cancelled)
+                ways: Ways = dict.fromkeys((Outcome.REFUSED, Outcome.FAILED, Outcome.TIMED_OUT), (fails,))
+                ways |= {Outcome.DONE: (then,), Outcome.CANCELLED: (cancelled,)}
+                if op.act is Act.LISTEN:
+                    condition = resources[op.on]
+                    assert isinstance(condition, Condition)
+                    return points.listen(op, condition.lock, ways, str(number))
+                return points.add(op, ways, str(number))
             case Either(one=one, other=other):
-                both = (block(one, then, fails, cancelled), block(other, then, fails, cancelled))
-                return point(Op(Act.CHOOSE), "", both, fails, cancelled)
+                return points.choose((block(one, then, fails, cancelled), block(other, then, fails, cancelled)))
+            case If(op=op, body=inner):
+                ways = {Outcome.DONE: (block(inner, then, fails, cancelled),), Outcome.REFUSED: (then,)}
+                return points.add(op, ways)
+            case While(op=op, body=inner):
+                head = points.new()
+                return points.set(head, op, {Outcome.DONE: (block(inner, head, fails, cancelled),), Outcome.REFUSED: (then,)})
             case Forever(body=inner):
-                head = point(Op(Act.CHOOSE), "", then, fails, cancelled)
-                points[head] = Point(Op(Act.CHOOSE), ways(done=block(inner, head, fails, cancelled)))
-                return head
+                head = points.new()
+                return points.set(head, Op(Act.CHOOSE), {Outcome.DONE: (block(inner, head, fails, cancelled),)})
             case Catching(body=inner):
                 return block(inner, then, then, cancelled)
             case Finally(body=inner, final=final):
                 failing, cancelling = (block(final, way, fails, cancelled) for way in (fails, cancelled))
                 return block(inner, block(final, then, fails, cancelled), failing, cancelling)
 
-    start = block(body, RETURNED, FAILED, CANCELLED)
-    turned = [*points[start:], *points[:start]]  # an automaton starts at its first point
-    shift = {old: new for new, old in enumerate([*range(start, len(points)), *range(start)])} if points else {}
-    return tuple(
-        Point(one.op, {outcome: tuple(shift.get(t, t) for t in targets) for outcome, targets in one.ways.items()}, one.label)
-        for one in turned
-    ) or (Point(Op(Act.CHOOSE), {Outcome.DONE: (RETURNED,)}),)
+    ends = [points.add(Op(Act.CHOOSE), {Outcome.DONE: (end,)}) for end in (RETURNED, FAILED, CANCELLED)]
+    return points.automaton(block(body, *ends))
 
 
 # --- for a real event loop
@@ -207,13 +264,19 @@ class Running:
     """What is thrown away unwinds: then nothing must happen any more."""
 
     def start(self) -> None:
-        self.resources = [_real(resource) for resource in self.program.resources]
+        self.resources: list[object] = []
+        for resource in self.program.resources:
+            self.resources.append(_real(resource, self.resources))
+        self.values = [0] * len(self.resources)
         self.at = [""] * len(self.program.bodies)
         self.tasks = [asyncio.get_running_loop().create_task(self._unit(n)) for n in range(len(self.program.bodies))]
 
     def end(self) -> tuple[str, ...]:
         """How each unit ended, or the operation that it is still in."""
         self.is_over = True
+        for resource in self.resources:
+            if isinstance(resource, asyncio.Condition):
+                resource.acquire = _at_once  # type: ignore[method-assign]
         return tuple(_how(task) if task.done() else at for task, at in zip(self.tasks, self.at, strict=True))
 
     async def _unit(self, number: int) -> None:
@@ -229,6 +292,12 @@ class Running:
                     await self._do(op)
                 case Either(one=one, other=other):
                     await self._block(unit, (one, other)[self.choose(2)])
+                case If(op=op, body=inner):
+                    if self._holds(op):
+                        await self._block(unit, inner)
+                case While(op=op, body=inner):
+                    while not self.is_over and self._holds(op):
+                        await self._block(unit, inner)
                 case Forever(body=inner):
                     while not self.is_over:
                         await self._block(unit, inner)
@@ -253,6 +322,9 @@ class Running:
                 raise Failed from error
 
     async def _act(self, op: Op) -> None:
+        if isinstance(self.program.resources[op.on], Flag) and op.on >= 0:
+            self._change(op)
+            return
         if op.on >= 0:
             await self._on(self.resources[op.on], op)
             return
@@ -267,6 +339,16 @@ class Running:
                 await asyncio.gather(*others)
             case _:
                 await (asyncio.shield(others[0]) if op.shielded else others[0])
+
+    def _holds(self, op: Op) -> bool:
+        value = self.values[op.on]
+        return value == op.value if op.act is Act.EQUALS else value < op.value if op.act is Act.LESS else bool(value)
+
+    def _change(self, op: Op) -> None:
+        value = self.values[op.on]
+        if op.act is Act.TAKE and not value:
+            raise ValueError
+        self.values[op.on] = op.value if op.act is Act.ASSIGN else value + (1 if op.act is Act.ADD else -1)
 
     async def _on(self, on: object, op: Op) -> None:
         match op.act, on:
@@ -284,10 +366,14 @@ class Running:
                 await on.join()
             case Act.CLOSE, asyncio.Queue():
                 on.shutdown()
-            case Act.ACQUIRE, asyncio.Semaphore():
+            case Act.ACQUIRE, asyncio.Semaphore() | asyncio.Lock():
                 await on.acquire()
-            case Act.RELEASE, asyncio.Semaphore():
+            case Act.RELEASE, asyncio.Semaphore() | asyncio.Lock():
                 on.release()
+            case Act.LISTEN, asyncio.Condition():
+                await on.wait()
+            case Act.NOTIFY, asyncio.Condition():
+                on.notify_all() if op.value == ALL else on.notify(op.value)
             case Act.SET, asyncio.Event():
                 on.set()
             case Act.CLEAR, asyncio.Event():
@@ -296,15 +382,25 @@ class Running:
                 await on.wait()
 
 
+async def _at_once() -> Literal[True]:
+    return True
+
+
 _SHUT: tuple[type[Exception], ...] = (asyncio.QueueShutDown,) if HAS_SHUTDOWN else ()
 
 
-def _real(resource: Resource) -> object:
+def _real(resource: Resource, before: list[object]) -> object:
     match resource:
         case Channel(capacity=capacity):
             return asyncio.Queue[int](capacity or 0)
+        case Lock(is_bounded=True):
+            return asyncio.Lock()
         case Lock(permits=permits):
             return asyncio.Semaphore(permits)
+        case Condition(lock=lock):
+            inner = before[lock]
+            assert isinstance(inner, asyncio.Lock)
+            return asyncio.Condition(inner)
         case _:
             return asyncio.Event()
 

@@ -97,4 +97,4 @@ def _ops(body: Block) -> Iterator[Op]:
             yield stmt.op
         else:
             for inner in vars(stmt).values():
-                yield from _ops(inner)
+                yield from (inner,) if isinstance(inner, Op) else _ops(inner)
