@@ -28,6 +28,7 @@ class Sort(StrEnum):
     EVENT = "event"
     FUTURE = "future"
     BARRIER = "barrier"
+    CONDITION = "condition"
 
 
 class Standing(Struct, frozen=True):
@@ -60,6 +61,8 @@ class Standing(Struct, frozen=True):
                 return "has its result" if self.held else "no result yet"
             case Sort.BARRIER:
                 return f"{self.held} of {self.room} are there"
+            case Sort.CONDITION:
+                return f"{self.held} waiting" if self.held else "nobody waits"
 
     @property
     def _filled(self) -> str:

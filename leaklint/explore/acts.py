@@ -41,7 +41,7 @@ def act(system: System, draft: Draft, unit: int, op: Op, woken: Status | None) -
             return None if woken is None else Outcome.DONE
         case Act.SEND | Act.TRY_SEND | Act.RECEIVE | Act.TRY_RECEIVE | Act.CLOSE | Act.TASK_DONE | Act.DRAINED | Act.IS_EMPTY:
             return _on_channel(system, draft, unit, op, woken)
-        case Act.ACQUIRE | Act.TRY_ACQUIRE | Act.RELEASE:
+        case Act.ACQUIRE | Act.TRY_ACQUIRE | Act.RELEASE | Act.IS_HELD:
             return _on_lock(system, draft, unit, op, woken)
         case Act.WAIT | Act.SET | Act.CLEAR | Act.IS_SET | Act.LISTEN | Act.NOTIFY:
             return _on_event(system, draft, unit, op, woken)
@@ -234,6 +234,8 @@ def _on_lock(system: System, draft: Draft, unit: int, op: Op, woken: Status | No
     spec, state = system.resources[op.on], draft.resources[op.on]
     assert isinstance(spec, Lock)
     assert isinstance(state, LockState)
+    if op.act is Act.IS_HELD:
+        return _told(state.free == 0)
     if op.act is Act.RELEASE:
         if spec.is_reentrant and state.depth > 1:
             draft.resources[op.on] = state._replace(depth=state.depth - 1)

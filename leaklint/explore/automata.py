@@ -7,7 +7,7 @@ exploration follows. A loop over a known number of elements turns as often, one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leaklint.catalog.grammar import Does, UnitKind
 from leaklint.explore.frame import Frame
@@ -36,9 +36,9 @@ class Built:
     daemons: frozenset[int]
 
 
-def build(graph: Graph, scope: Scope) -> Built:
-    """The system of a scope. Raises Unsupported."""
-    here = setting(graph, scope)
+def build(graph: Graph, scope: Scope, with_values: bool = True) -> Built:
+    """The system of a scope; without values, tests of flags and counts are guesses. Raises Unsupported."""
+    here = setting(graph, scope if with_values else replace(scope, variables=()), with_values)
     copies = here.copies
     root = Unit(graph.qualname(scope.root) or "the module", _automaton(here, scope.root, False), copies.loop(None), True)
     units = [root, *(one for number, unit in enumerate(scope.units) for one in _instances(here, unit, number))]
@@ -72,7 +72,9 @@ def _end(here: Setting, points: Points, entry: FunctionId, end: int) -> int:
 
 
 def _check(here: Setting) -> None:
-    """Whatever anybody does to the resources stands in an automaton. Raises Unsupported."""
+    """Whatever anybody does to the resources stands in an automaton, and what is counted is not scaled. Raises Unsupported."""
+    if here.turns.is_scaled and here.turns.is_counted:
+        raise Unsupported("a count of what is done as often as there is data")
     program = here.graph.program
     done = {step.action.site for step in here.steps.values()}
     for action in (a for obj in here.resources.number_of for a in program.on(obj)):

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from leaklint.explore.automata import Built, build
 from leaklint.explore.points import Unsupported
-from leaklint.explore.scope import Scopes
+from leaklint.explore.scope import Scope, Scopes
 from leaklint.explore.search import Result, Stuck, Verdict, explore
 from leaklint.explore.witness import told
 from leaklint.finding import Confidence, Leak
@@ -44,14 +44,19 @@ class Explorer:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self._scopes = Scopes(graph)
-        self._built: dict[frozenset[int], Built | str] = {}
+        self._built: dict[tuple[frozenset[int], bool], Built | str] = {}
 
     def of(self, action: Action) -> Judgement:
-        """Whether whoever waits in the operation may wait for ever."""
-        objects = self._group(action)
-        if objects not in self._built:
-            self._built[objects] = self._build(objects)
-        built = self._built[objects]
+        """Whether whoever waits in the operation may wait for ever. Where values make it too much, the tests of them are guesses."""
+        try:
+            scope = self._scopes.around(self._group(action))
+        except Unsupported as unsupported:
+            return Judgement(Finding.UNDECIDED, str(unsupported))
+        exact = self._judged(scope, action, with_values=True)
+        return exact if exact.finding is not Finding.UNDECIDED else self._judged(scope, action, with_values=False)
+
+    def _judged(self, scope: Scope, action: Action, *, with_values: bool) -> Judgement:
+        built = self._build(scope, with_values)
         if isinstance(built, str):
             return Judgement(Finding.UNDECIDED, built)
         wanted = _places_of(built, action.site)
@@ -92,11 +97,14 @@ class Explorer:
                 found.setdefault((program.path(action.function.module), action.at), []).append(action)
         return found
 
-    def _build(self, objects: frozenset[int]) -> Built | str:
-        try:
-            return build(self.graph, self._scopes.around(objects))
-        except Unsupported as unsupported:
-            return str(unsupported)
+    def _build(self, scope: Scope, with_values: bool) -> Built | str:
+        key = scope.resources[0], with_values
+        if key not in self._built:
+            try:
+                self._built[key] = build(self.graph, scope, with_values)
+            except Unsupported as unsupported:
+                self._built[key] = str(unsupported)
+        return self._built[key]
 
     def _group(self, action: Action) -> frozenset[int]:
         """The objects that are one resource with what the operation acts on."""

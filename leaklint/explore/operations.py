@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, TypeAlias
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Waits
 from leaklint.explore.points import Unsupported
-from leaklint.explore.system import ALL, Act, Op, Outcome
+from leaklint.explore.reading import LOWEST
+from leaklint.explore.system import ALL, UNKNOWN, Act, Op, Outcome
+from leaklint.explore.variables import LENGTHS, OBJECT, assigned, is_list, is_object
 from leaklint.link.actions import Action
 from leaklint.link.sizes import length
 from leaklint.link.syntax import in_order, target_names
-from leaklint.link.values import Resource, Site
+from leaklint.link.values import FunctionId, Resource, Site
 from leaklint.paths import Node
 
 if TYPE_CHECKING:
-    from leaklint.explore.frame import Counts, Frame, Ways
+    from leaklint.explore.frame import Frame, Here, Ways
 
 Make: TypeAlias = "Callable[[Ways, int], int]"
 """Makes the point of an act before the point that it is given."""
@@ -50,12 +52,61 @@ class Operations:
                         yield from list(self._await(expression)) * self.turns.times_in_comprehension(self.function, expression.site)
                     case _:
                         pass
+        yield from self._assignments(node)
         if isinstance(node.stmt, ir.With) and node.kind in ("enter", "exit"):
             items = node.stmt.items if node.kind == "enter" else node.stmt.items[::-1]
             for item in items:
                 yield from self._item(item, node.kind)
         if node.thrown and self._is_risky(node):
             yield lambda way, then: self._risk(way, then)
+
+    def _assignments(self, node: Node) -> Iterator[Make]:
+        """What a statement does to flags."""
+        match node.stmt:
+            case ir.Bind(targets=targets, value=value) if node.kind == "stmt":
+                yield from self._bound(assigned(targets, value))
+            case ir.For(target=target) if node.kind == "step":
+                yield from self._bound([(one, None) for one in _targets(target)])
+            case ir.With(items=items) if node.kind == "enter":
+                yield from self._bound((item.target, None) for item in items if item.target is not None)
+            case ir.Augment(target=target, operator=operator, value=value) if node.kind == "stmt":
+                if (changed := self.resources.changed(self.function, target)) is not None:
+                    yield partial(self._add, *changed, operator, value)
+            case _:
+                pass
+
+    def _bound(self, pairs: Iterable[tuple[ir.Expr, ir.Expr | None]]) -> Iterator[Make]:
+        for target, given in pairs:
+            if (changed := self.resources.changed(self.function, target)) is not None:
+                yield partial(self._assign, *changed, given)
+
+    def _on_list(self, call: ir.Call) -> Iterator[Make]:
+        """What a method of a list does to its length."""
+        match call.function:
+            case ir.Attribute(base=base, name=method) if (changed := self.resources.changed(self.function, base)) is not None:
+                flag, is_sure = changed
+                more = LENGTHS.get(method)
+                if more is None or not is_sure:
+                    yield partial(self._assign, flag, False, None)
+                elif more:
+                    op = Op(Act.ADD, flag, 1) if more > 0 else Op(Act.TAKE, flag)
+                    yield lambda way, then: self.points.add(op, {Outcome.DONE: (then,), Outcome.REFUSED: way.raised("IndexError")})
+                else:
+                    yield lambda way, then: self.points.add(Op(Act.ASSIGN, flag), {Outcome.DONE: (then,)})
+            case _:
+                pass
+
+    def _assign(self, flag: int, is_sure: bool, given: ir.Expr | None, way: Ways, then: int) -> int:
+        known = (self.frame.value(given, way.here) if is_list(given) is None else is_list(given)) if given is not None else None
+        value = known if known is not None else OBJECT if is_object(given) else UNKNOWN
+        return self.points.add(Op(Act.ASSIGN, flag, value if is_sure else UNKNOWN), {Outcome.DONE: (then,)})
+
+    def _add(self, flag: int, is_sure: bool, operator: str, value: ir.Expr, way: Ways, then: int) -> int:
+        more = self.frame.value(value, way.here)
+        self.turns.must_be_exact()
+        if more is None or more < LOWEST or operator not in ("+", "-") or not is_sure:
+            return self.points.add(Op(Act.ASSIGN, flag, UNKNOWN), {Outcome.DONE: (then,)})
+        return self.points.add(Op(Act.ADD, flag, more if operator == "+" else -more), {Outcome.DONE: (then,)})
 
     def _is_risky(self, node: Node) -> bool:
         """Whether something may raise here other than the operations of the scope, and what is inlined, do by themselves."""
@@ -78,13 +129,19 @@ class Operations:
         if len({number for a in self.reading.actions(call.site) if (number := self.resources.number(a)) is not None}) > 1:
             raise Unsupported("an operation on one of several things")
         acts = [act for action in self.reading.actions(call.site) for act in self._action(action)]
+        acts += self._on_list(call)
         callees = sorted(self.program.state.callees.get(self.function.site(call.site), ()))
         here = [c for c in callees if c in self.scope.touching and not self.program.node(c).is_async]
         if here:
-            if len(callees) > 1:
-                raise Unsupported("a call of one of several functions")
-            acts.append(lambda way, then: self.frame.inlined(here[0], call, way, then, self.frame.limit(call.site, way)))
+            acts.append(lambda way, then: self._one_of(callees, here, call, way, then))
         return acts
+
+    def _one_of(self, callees: list[FunctionId], here: list[FunctionId], call: ir.Call, way: Ways, then: int) -> int:
+        """A call, by which one of several functions runs: those that matter are inlined, and which it is must be guessed."""
+        limit = self.frame.limit(call.site, way)
+        starts = [self.frame.inlined(one, call, way, then, limit) for one in here]
+        starts += [then] if len(callees) > len(here) else []
+        return starts[0] if len(starts) == 1 else self.points.add(Op(Act.GUESS), {Outcome.DONE: tuple(starts)})
 
     def _await(self, awaited: ir.Await) -> Iterator[Make]:
         match awaited.value:
@@ -92,9 +149,7 @@ class Operations:
                 callees = sorted(self.program.state.callees.get(self.function.site(number), ()))
                 here = [c for c in callees if c in self.scope.touching and self.program.node(c).is_async]
                 if here:
-                    if len(callees) > 1:
-                        raise Unsupported("an await of one of several functions")
-                    yield lambda way, then: self.frame.inlined(here[0], call, way, then, self.frame.limit(number, way))
+                    yield lambda way, then: self._one_of(callees, here, call, way, then)
                     return
                 if any(self._is_known(a) for a in self.reading.actions(number)):
                     return
@@ -144,6 +199,10 @@ class Operations:
                 act = _TRIES[act]
             if action.does is Does.WAIT and action.waits is Waits.UNTIL_DRAINED:
                 act = Act.DRAINED
+            if act is Act.LISTEN and "predicate" in action.call.given:
+                predicate = action.call.given["predicate"]
+                yield lambda way, then: self._until(action, predicate, way, then)
+                return
             yield lambda way, then: self.wait(action, act, way, then, {})
             return
         yield from self._on_units(action)
@@ -238,28 +297,50 @@ class Operations:
         timed = action.waits is not None and (not self.program.blocks(action) or self.frame.gives_up is not None)
         if act in (Act.SEND, Act.TRY_SEND) and (self.frame.in_data or self.turns.is_in_data_loop(self.function, action.site.number)):
             self.resources.filled_by_data.add(number)
-        op = Op(act, number, self._value(action, act, way.counts), timed=timed)
+        if act in (Act.ACQUIRE, Act.TRY_ACQUIRE, Act.RELEASE):
+            number = self.resources.lock_of(number)
+        op = Op(act, number, self._value(action, act, way.here), timed=timed)
         found = {
             Outcome.DONE: (then,), Outcome.REFUSED: way.refused(action, then), Outcome.CANCELLED: way.cancelled(),
             Outcome.TIMED_OUT: (self.frame.gives_up(),) if self.frame.gives_up is not None else way.gives_up(action, then), **ways,
         }  # fmt: skip
-        return self.points.add(op, found, self.frame.setting.told(self.function, action))
+        told = self.frame.setting.told(self.function, action)
+        return (
+            self.points.listen(op, self.resources.lock_of(number), found, told) if act is Act.LISTEN else self.points.add(op, found, told)
+        )
 
-    def _value(self, action: Action, act: Act, counts: Counts) -> int:
+    def _until(self, action: Action, predicate: ir.Expr, way: Ways, then: int) -> int:
+        """`wait_for(predicate)`: it listens for as long as the predicate does not hold."""
+        head = self.points.new()
+        listen = self.wait(action, Act.LISTEN, way, head, {})
+        test = self.frame.predicates.test(predicate, (then,), (listen,), way.here)
+        return self.points.set(head, Op(Act.CHOOSE), {Outcome.DONE: (test,)})
+
+    def _value(self, action: Action, act: Act, here: Here) -> int:
         if act is Act.NOTIFY:
-            return ALL
+            if action.method != "notify":
+                return ALL
+            given = action.call.given.get("n")
+            number = 1 if given is None else self.frame.value(given, here)
+            if number is None:
+                raise Unsupported("an unknown number of notifications")
+            return number
         if act not in (Act.SEND, Act.TRY_SEND):
             return 0
         given = action.call.given.get(action.call.operation.value or "")
         if given is None:
             raise Unsupported("a value out of sight")
-        return self.frame.code(given, counts)
+        return self.frame.code(given, here)
 
     def _fails_early(self, action: Action) -> bool:
         """Whether the first failure ends the wait."""
         unless = action.call.operation.fails_early
         given = action.call.given.get(unless) if unless is not None else None
         return unless is not None and not (isinstance(given, ir.Constant) and given.text == "True")
+
+
+def _targets(target: ir.Expr) -> list[ir.Expr]:
+    return [part for item in target.items for part in _targets(item)] if isinstance(target, ir.Display) else [target]
 
 
 _CHANNELS = (Kind.CHANNEL, Kind.SENDER, Kind.RECEIVER)
@@ -269,8 +350,10 @@ _ACTS: dict[tuple[Does, Kind | None], Act] = {
     **{(Does.CLOSE, kind): Act.CLOSE for kind in _CHANNELS},
     **{(Does.DRAIN, kind): Act.TASK_DONE for kind in _CHANNELS},
     **{(Does.WAIT, kind): Act.DRAINED for kind in _CHANNELS},
-    **{(Does.ACQUIRE, kind): Act.ACQUIRE for kind in (Kind.LOCK, Kind.SEMAPHORE)},
-    **{(Does.RELEASE, kind): Act.RELEASE for kind in (Kind.LOCK, Kind.SEMAPHORE)},
+    **{(Does.ACQUIRE, kind): Act.ACQUIRE for kind in (Kind.LOCK, Kind.SEMAPHORE, Kind.CONDITION)},
+    **{(Does.RELEASE, kind): Act.RELEASE for kind in (Kind.LOCK, Kind.SEMAPHORE, Kind.CONDITION)},
+    (Does.WAIT, Kind.CONDITION): Act.LISTEN,
+    (Does.SIGNAL, Kind.CONDITION): Act.NOTIFY,
     **{(Does.WAIT, kind): Act.WAIT for kind in (Kind.EVENT, Kind.FUTURE, Kind.BARRIER)},
     **{(Does.SIGNAL, kind): Act.SET for kind in (Kind.EVENT, Kind.FUTURE)},
     (Does.CLEAR, Kind.EVENT): Act.CLEAR,

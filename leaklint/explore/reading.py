@@ -9,11 +9,17 @@ from functools import cached_property
 from leaklint import ir
 from leaklint.catalog.grammar import Does
 from leaklint.exits.sentinels import is_sentinel
+from leaklint.explore.acts import MOST_ITEMS
 from leaklint.explore.resources import Resources
+from leaklint.explore.variables import constant
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
+from leaklint.link.sizes import whole_number
 from leaklint.link.syntax import bound_names, in_order, target_names, walk
 from leaklint.link.values import Container, FunctionId
+
+LOWEST = -1_000
+"""Values of flags below are no numbers but stand for something else."""
 
 DATA = 0
 NONE = 1
@@ -45,9 +51,9 @@ class Reading:
         found = self.graph.program.at(self.function.site(number))
         return [a for a in found if a.call.record.by is None and not a.deferred]
 
-    def receives(self, number: int) -> bool:
-        """Whether the function receives from a channel of the scope at a site."""
-        return any(a.does is Does.RECEIVE and self.resources.number(a) is not None for a in self.actions(number))
+    def receives(self, number: int) -> list[Action]:
+        """The receives of the function from a channel of the scope at a site."""
+        return [a for a in self.actions(number) if a.does is Does.RECEIVE and self.resources.number(a) is not None]
 
     def is_received(self, expression: ir.Expr) -> bool:
         """Whether an expression is the element received last."""
@@ -55,7 +61,7 @@ class Reading:
             case ir.Walrus(value=value) | ir.Await(value=value):
                 return self.is_received(value)
             case ir.Call(site=site):
-                return self.receives(site)
+                return bool(self.receives(site))
             case ir.Name(id=name):
                 return self._bound.get(name) is True
             case _:
@@ -73,7 +79,7 @@ class Reading:
                         for name in target_names(target):
                             found[name] = found.get(name, True) and gives and isinstance(target, ir.Name)
                 case ir.For(target=target, site=site) if node.kind == "step":
-                    gives = self.receives(site)
+                    gives = bool(self.receives(site))
                     for name in target_names(target):
                         found[name] = found.get(name, True) and gives and isinstance(target, ir.Name)
                 case _:
@@ -93,12 +99,7 @@ class Reading:
         """The names that hold something of what the function receives."""
         found: set[str] = set()
         for node in self.graph.paths(self.function).nodes:
-            sites = [
-                a
-                for number in node.sites()
-                for a in self.actions(number)
-                if a.does is Does.RECEIVE and self.resources.number(a) is not None
-            ]
+            sites = [number for number in node.sites() if self.receives(number)]
             if sites and isinstance(node.stmt, ir.Bind):
                 found |= {name for target in node.stmt.targets for name in target_names(target)}
             elif sites and isinstance(node.stmt, ir.For):
@@ -122,6 +123,20 @@ class Reading:
             case _:
                 return None
 
+    def value(self, expression: ir.Expr) -> int | None:
+        """The value of a constant, as flags have it; words in capitals stand for themselves."""
+        if (found := constant(expression)) is not None:
+            return found
+        if (number := whole_number(self.graph.program, self.function, expression)) is not None:
+            return number if abs(number) <= MOST_ITEMS else None
+        match expression:
+            case ir.Constant(kind=kind, text=text) if text:
+                return LOWEST - self.codes.of(f"{kind} {text}")
+            case ir.Name(id=name) | ir.Attribute(name=name) if name.isupper():
+                return LOWEST - self.codes.of(name)
+            case _:
+                return None
+
     def class_code(self, cls: ir.Expr) -> int | None:
         match cls:
             case ir.Name(id=name) | ir.Attribute(name=name):
@@ -131,8 +146,11 @@ class Reading:
 
     def is_data(self, test: ir.Expr) -> bool:
         """Whether a test looks at nothing that the program changes while it runs: no attribute that is written outside constructors, no
-        container, no word that the senders agree on with the receivers."""
+        container, no function of the program, no resource, no word that the senders agree on with the receivers."""
         program = self.graph.program
+        calls = [part.site for part in in_order(test) if isinstance(part, ir.Call)]
+        if any(program.state.callees.get(self.function.site(number)) or self._is_of_scope(number) for number in calls):
+            return False
         if any(is_sentinel(channel, test, self._derived) for channel in self.resources.channels):
             return False
         for part in in_order(test):
@@ -144,11 +162,16 @@ class Reading:
                 isinstance(program.value(o), Container) for o in program.denoted(self.function, part)
             ):
                 return False
-            if isinstance(part, ir.Attribute) and any(
-                load.value is not None and program.node(load.function).name != "__init__" for load in self.graph.loads_of(part.name)
-            ):
-                return False
-        return True
+        return self.is_lasting(test)
+
+    def _is_of_scope(self, number: int) -> bool:
+        return any(self.resources.number(action) is not None for action in self.actions(number))
+
+    def is_lasting(self, test: ir.Expr) -> bool:
+        """Whether a test looks at no attribute that is written outside constructors."""
+        names = {part.name for part in in_order(test) if isinstance(part, ir.Attribute)}
+        writes = (load.function for name in names for load in self.graph.loads_of(name) if load.value is not None)
+        return all(self.graph.program.node(function).name == "__init__" for function in writes)
 
     @cached_property
     def loops_over(self) -> dict[str, ir.For]:

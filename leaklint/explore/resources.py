@@ -9,11 +9,12 @@ from leaklint import ir
 from leaklint.catalog.grammar import Kind
 from leaklint.explore.points import Unsupported
 from leaklint.explore.scope import Scope
-from leaklint.explore.system import Barrier, Channel, Event, Lock, Resource
+from leaklint.explore.system import Barrier, Channel, Condition, Event, Flag, Lock, Resource
 from leaklint.graph import Channel as Told
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.capacity import UNKNOWN, capacity
+from leaklint.link.values import FunctionId
 
 
 @dataclass(eq=False)
@@ -36,14 +37,63 @@ class Resources:
             raise Unsupported("an operation on one of several things")
         return numbers.pop() if numbers else None
 
+    # --- locks of conditions
+
+    def lock_of(self, number: int) -> int:
+        """The lock that a condition has: the one that it was made from, or its own. A lock is its own. Raises Unsupported."""
+        program, group = self.graph.program, self.scope.resources[number]
+        if program.kind(min(group)) is not Kind.CONDITION:
+            return number
+        given = {lock for obj in group for lock in program.holds(program.state.solver.known(("attribute", obj, "()wraps")))}
+        if not given:
+            return len(self.scope.resources) + self._conditions.index(number)
+        numbers = {self.number_of.get(lock) for lock in given}
+        if len(numbers) > 1 or (found := numbers.pop()) is None:
+            raise Unsupported("the lock of a condition out of sight")
+        return found
+
+    @cached_property
+    def _conditions(self) -> list[int]:
+        program = self.graph.program
+        return [n for n, group in enumerate(self.scope.resources) if program.kind(min(group)) is Kind.CONDITION]
+
+    # --- flags
+
+    def flag(self, function: FunctionId, expression: ir.Expr) -> int | None:
+        """The flag that an expression is for sure."""
+        found = self.changed(function, expression)
+        return found[0] if found is not None and found[1] else None
+
+    def changed(self, function: FunctionId, target: ir.Expr) -> tuple[int, bool] | None:
+        """The flag that a target may be, and whether it is for sure."""
+        if not isinstance(target, ir.Attribute):
+            return None
+        for number, variable in enumerate(self.scope.variables):
+            if variable.name == target.name and variable.owner in (owners := self.graph.program.denoted(function, target.base)):
+                return len(self.scope.resources) + len(self._conditions) + number, len(owners) == 1
+        return None
+
+    def is_length(self, flag: int) -> bool:
+        return self.scope.variables[flag - len(self.scope.resources) - len(self._conditions)].is_length
+
+    # --- as resources of a system
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         described = ([self.graph.program.describe(o) for o in group] for group in self.scope.resources)
-        return tuple(min(names, key=lambda n: ("." not in n, n)) for names in described)
+        names = [min(names, key=lambda n: ("." not in n, n)) for names in described]
+        return (*names, *(names[n] for n in self._conditions), *(variable.name for variable in self.scope.variables))
 
     def all(self) -> tuple[Resource, ...]:
         """To be asked when all automata are made: that tells what fills the channels. Raises Unsupported."""
-        return tuple(map(self._resource, range(len(self.scope.resources))))
+        own = (self._own_lock(number) for number in self._conditions)
+        flags = (Flag(variable.initial) for variable in self.scope.variables)
+        return (*map(self._resource, range(len(self.scope.resources))), *own, *flags)
+
+    def _own_lock(self, condition: int) -> Lock:
+        group = self.scope.resources[condition]
+        model = self.graph.program.model(min(group))
+        return Lock(is_reentrant=model is not None and model.reentrant, is_fair=self._is_async(group))
 
     def _resource(self, number: int) -> Resource:
         program, group = self.graph.program, self.scope.resources[number]
@@ -60,7 +110,7 @@ class Resources:
                     raise Unsupported("a semaphore with an unknown number of permits")
                 return Lock(permits, is_fair=self._is_async(group), is_bounded=False)
             case Kind.CONDITION:
-                raise Unsupported("a condition")
+                return Condition(self.lock_of(number))
             case Kind.BARRIER:
                 return Barrier(capacity(program, group) or 1)
             case _:
@@ -95,4 +145,5 @@ class Resources:
         return any(a.call.operation.is_async or a.method == "__await__" for o in group for a in self.graph.program.on(o))
 
     def blocking(self) -> frozenset[int]:
-        return frozenset(n for n, group in enumerate(self.scope.resources) if not self._is_async(group))
+        groups = (*enumerate(self.scope.resources), *((self.lock_of(n), self.scope.resources[n]) for n in self._conditions))
+        return frozenset(n for n, group in groups if not self._is_async(group))

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from leaklint.catalog.grammar import Does, Gives, Kind
 from leaklint.explore.points import Unsupported
+from leaklint.explore.variables import Variable, variables
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.units import Unit
@@ -28,12 +29,13 @@ _STARTS = frozenset({Does.SPAWN, Does.SUBMIT, Does.JOIN, Does.WAIT, Does.CANCEL}
 @dataclass(frozen=True, slots=True)
 class Scope:
     """`root`: the function whose run is explored. `resources`: groups of object ids, each of which is one thing. `units`: what is started
-    in it and matters. `touching`: the functions that do something about them, or run one that does."""
+    in it and matters. `touching`: the functions that do something about them, or run one that does. `variables`: what tests look at."""
 
     root: FunctionId
     resources: tuple[frozenset[int], ...]
     units: tuple[Unit, ...]
     touching: frozenset[FunctionId]
+    variables: tuple[Variable, ...] = ()
 
 
 class Scopes:
@@ -190,19 +192,30 @@ class Scopes:
 
     def _grown(self, root: FunctionId, objects: frozenset[int]) -> Scope:
         """The scope with all that its units also wait for, where that is in sight as a whole."""
-        program, below = self.graph.program, self._below(root)
+        below = self._below(root)
         resources = [objects]
         for group in self._groups(below):
             if group != objects and len(resources) < MOST_RESOURCES and self._is_inside(group, root, below):
                 resources.append(group)
+        plain = self._with_units(root, tuple(resources), ())
+        found = variables(self.graph, below, plain.touching, lambda owner: self._is_made_in(owner, root))
+        return self._with_units(root, tuple(resources), found) if found else plain
+
+    def _is_made_in(self, instance: int, root: FunctionId) -> bool:
+        made = self.graph.program.state.made_by.get(instance)
+        return made is not None and made.function in self._below(root) and self._is_instance_made_once(instance, root)
+
+    def _with_units(self, root: FunctionId, resources: tuple[frozenset[int], ...], variables: tuple[Variable, ...]) -> Scope:
+        program, below = self.graph.program, self._below(root)
         known = frozenset(o for group in resources for o in group)
         direct = {f for f in below if any(a.subjects & known for a in program.actions_in(f))}
+        direct |= {writer for variable in variables for writer in variable.writers}
         units: list[Unit] = []
         while True:
             touching = frozenset(f for f in below if program.reached([f]) & direct)
             found = [u for u in program.units if u.entries and set(u.entries) & touching and self._is_started_in(u, below)]
             if len(found) == len(units):
-                return Scope(root, tuple(resources), tuple(units), touching)
+                return Scope(root, resources, tuple(units), touching, variables)
             units = found
             for unit in units:
                 direct |= {s.record.function for s in unit.spawns}

@@ -24,13 +24,14 @@ class Step:
 
 @dataclass(eq=False)
 class Setting:
-    """`steps`: label of a point → its operation."""
+    """`has_values`: flags and counts are followed. `steps`: label of a point → its operation."""
 
     graph: Graph
     scope: Scope
     resources: Resources
     turns: Turns
     copies: Copies
+    has_values: bool
     codes: Codes = field(default_factory=Codes)
     steps: dict[str, Step] = field(default_factory=dict)
     _readings: dict[FunctionId, Reading] = field(default_factory=dict)
@@ -48,6 +49,6 @@ class Setting:
         return label
 
 
-def setting(graph: Graph, scope: Scope) -> Setting:
+def setting(graph: Graph, scope: Scope, has_values: bool) -> Setting:
     turns = Turns(graph, scope)
-    return Setting(graph, scope, Resources(graph, scope), turns, Copies(graph, scope, turns))
+    return Setting(graph, scope, Resources(graph, scope), turns, Copies(graph, scope, turns), has_values)

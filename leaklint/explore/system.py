@@ -27,6 +27,7 @@ class Act(Enum):
     ACQUIRE = auto()
     TRY_ACQUIRE = auto()
     RELEASE = auto()
+    IS_HELD = auto()
     WAIT = auto()
     SET = auto()
     CLEAR = auto()

@@ -26,6 +26,13 @@ class Turns:
 
     graph: Graph
     scope: Scope
+    is_scaled: bool = False
+    """Whether something is done as often as there is data, for which `SOME` stands."""
+    is_counted: bool = False
+    """Whether it matters how often something is done."""
+
+    def must_be_exact(self) -> None:
+        self.is_counted = True
 
     def turns_around(self, function: FunctionId, site: int) -> int:
         """How often the blocks around a place run it, in one run of its function."""
@@ -48,6 +55,7 @@ class Turns:
     def known(self, turns: int | None) -> int:
         if turns is not None and turns > MOST_TURNS:
             raise Unsupported("a loop of many turns")
+        self.is_scaled = self.is_scaled or turns is None
         return SOME if turns is None else turns
 
     def turns(self, function: FunctionId, loop: ir.For) -> int:

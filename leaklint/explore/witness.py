@@ -15,7 +15,7 @@ from leaklint.explore.search import Result, Stuck, stuck_units
 from leaklint.explore.setting import Step
 from leaklint.explore.state import Alarm, ChannelState, EventState, LockState, State, Status, initial
 from leaklint.explore.steps import Move, movable, moves
-from leaklint.explore.system import Act, Barrier, Channel, Lock, Op, Outcome, System
+from leaklint.explore.system import Act, Barrier, Channel, Condition, Lock, Op, Outcome, System
 from leaklint.explore.twins import canonical
 from leaklint.graph import Graph
 from leaklint.link.capacity import capacity
@@ -175,6 +175,8 @@ class _Telling:
                 return Standing(thing, Sort.LOCK, permits - it.free, permits, by=by, waiting=self._waiting(state, (it.waiters, "for it")))
             case Barrier(parties=parties), EventState():
                 return Standing(thing, Sort.BARRIER, len(it.waiters), parties, waiting=self._waiting(state, (it.waiters, "there")))
+            case Condition(), EventState():
+                return Standing(thing, Sort.CONDITION, len(it.waiters), None, waiting=self._waiting(state, (it.waiters, "for a notification")))
             case _, EventState():
                 is_future = Kind.FUTURE in {self.graph.program.kind(obj) for obj in self.built.scope.resources[number]}
                 waiting = self._waiting(state, (it.waiters, "for it"))
@@ -220,9 +222,10 @@ class _Telling:
 
     @cached_property
     def _resources(self) -> list[Thing]:
-        program = self.graph.program
+        program, groups = self.graph.program, self.built.scope.resources
+        own_locks = [group for group in groups if program.kind(min(group)) is Kind.CONDITION]
         found = []
-        for name, group in zip(self.system.names, self.built.scope.resources, strict=True):
+        for name, group in zip(self.system.names, (*groups, *own_locks), strict=False):  # flags come last, and are not spoken of
             made = [record for obj in sorted(group) for record in origins(program, obj)][:1]
             places = [(program.path(record.function.module), record.at.line) for record in made]
             found.append(Thing(name, *(places[0] if places else ("", 0))))

@@ -21,6 +21,8 @@ _DONE = {
     Act.SET: "sets {on}",
     Act.CLEAR: "clears {on}",
     Act.WAIT: "goes on from {on}",
+    Act.LISTEN: "is notified by {on}",
+    Act.NOTIFY: "notifies {on}",
     Act.SPAWN: "starts {on}",
     Act.CANCEL: "cancels {on}",
     Act.JOIN: "sees the end of {on}",
@@ -35,6 +37,7 @@ _FOR = {
     Act.DRAINED: "until all of {on} is done",
     Act.ACQUIRE: "for {on}",
     Act.WAIT: "for {on}",
+    Act.LISTEN: "for a notification of {on}",
     Act.JOIN: "for the end of {on}",
     Act.GATHER: "for the end of {on}",
     Act.ALL: "for the end of {on}",
@@ -64,6 +67,7 @@ _WHO = {
     Act.DRAINED: "reports what is done",
     Act.ACQUIRE: "gives it back",
     Act.WAIT: "sets it",
+    Act.LISTEN: "notifies it",
 }
 
 
