@@ -176,7 +176,9 @@ class _Telling:
             case Barrier(parties=parties), EventState():
                 return Standing(thing, Sort.BARRIER, len(it.waiters), parties, waiting=self._waiting(state, (it.waiters, "there")))
             case Condition(), EventState():
-                return Standing(thing, Sort.CONDITION, len(it.waiters), None, waiting=self._waiting(state, (it.waiters, "for a notification")))
+                return Standing(
+                    thing, Sort.CONDITION, len(it.waiters), None, waiting=self._waiting(state, (it.waiters, "for a notification"))
+                )
             case _, EventState():
                 is_future = Kind.FUTURE in {self.graph.program.kind(obj) for obj in self.built.scope.resources[number]}
                 waiting = self._waiting(state, (it.waiters, "for it"))
