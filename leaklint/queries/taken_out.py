@@ -212,8 +212,13 @@ class _Judge:
         return bool(actions) and all(a.does is Does.OBSERVE for a in actions)
 
     def _is_unanswered(self, test: ir.Expr) -> bool | None:
-        """What a test says of a waiter that nobody has answered yet."""
+        """What a test says of an entry that is there, and of a waiter that nobody has answered yet."""
+        there = ir.Name(self.take.name)
         match test:
+            case ir.Comparison(left=left, operators=("is" | "is not" as operator,), rights=(ir.Constant(kind="none"),)) if left == there:
+                return operator == "is not"
+            case ir.Name() if test == there:
+                return True
             case ir.Call(function=ir.Attribute(base=base), site=site) if self._is_the_waiter(base) and self._asks(site):
                 return False
             case _:
