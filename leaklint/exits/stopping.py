@@ -6,6 +6,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
 from leaklint.finding import Growth
 from leaklint.graph import Graph, Runner
+from leaklint.link.actions import Action
 from leaklint.link.flow.state import LibraryCall
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
@@ -46,13 +47,15 @@ def cancelled(graph: Graph, unit: Unit) -> str | None:
 
 def cancels(graph: Graph, group: int) -> bool:
     """Whether somebody cancels a task group or its scope, or the group lets a failure do it."""
-    program = graph.program
-    value = program.value(group)
-    site = getattr(value, "site", None)
-    return program.opened(group) is not None or any(
-        a.does is Does.CANCEL and (group in a.subjects or any(getattr(program.value(o), "site", None) == site for o in a.subjects))
-        for a in program.actions
-    )
+    return graph.program.opened(group) is not None or any(is_cancel_of(graph, a, group) for a in graph.program.actions)
+
+
+def is_cancel_of(graph: Graph, action: Action, group: int) -> bool:
+    """Whether an operation cancels a task group, or the scope that belongs to it."""
+    if action.does is not Does.CANCEL:
+        return False
+    site = getattr(graph.program.value(group), "site", None)
+    return group in action.subjects or any(getattr(graph.program.value(o), "site", None) == site for o in action.subjects)
 
 
 def ends_with_main(graph: Graph, spawn: LibraryCall) -> bool:

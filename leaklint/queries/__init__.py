@@ -49,7 +49,13 @@ def _query(run: Callable[[Graph, Any], Iterator[Leak]], facts: str, options: typ
 
 
 QUERIES: dict[str, Query] = {
-    "unmatched": _query(unmatched, "unit operation channel growth", Side, stop="unit operation channel reader growth"),
+    "unmatched": _query(
+        unmatched,
+        "unit operation channel growth",
+        Side,
+        stop="unit operation channel reader growth",
+        block="unit operation channel reader growth",
+    ),
     "outlived": _query(outlived, "channel producer growth", caller="channel producer growth"),
     "closed-by-receiver": _query(closed_by_receiver, "consumer producer channel growth"),
     "miscounted": _query(miscounted, "channel capacity producer operation growth", starved="channel consumer operation growth"),

@@ -14,6 +14,7 @@ from leaklint.graph import Channel, Graph, Runner
 from leaklint.link.actions import Action
 from leaklint.link.capacity import UNKNOWN
 from leaklint.queries.last_word import last_words
+from leaklint.queries.left_block import left_blocks
 from leaklint.queries.order import too_early
 from leaklint.queries.wording import grows, kind_of
 
@@ -46,6 +47,7 @@ def unmatched(graph: Graph, options: Options) -> Iterator[Leak]:
                 break
     if options.side == "send":
         yield from last_words(graph)
+        yield from left_blocks(graph)
 
 
 def _wakes_senders(channel: Channel) -> bool:
