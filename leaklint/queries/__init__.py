@@ -55,6 +55,7 @@ QUERIES: dict[str, Query] = {
         Side,
         stop="unit operation channel reader growth",
         block="unit operation channel reader growth",
+        fails="unit operation channel sender growth",
     ),
     "outlived": _query(outlived, "channel producer growth", caller="channel producer growth"),
     "closed-by-receiver": _query(closed_by_receiver, "consumer producer channel growth"),

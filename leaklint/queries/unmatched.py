@@ -13,6 +13,7 @@ from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Channel, Graph, Runner
 from leaklint.link.actions import Action
 from leaklint.link.capacity import UNKNOWN
+from leaklint.queries.deserted import deserted
 from leaklint.queries.last_word import last_words
 from leaklint.queries.left_block import left_blocks
 from leaklint.queries.order import too_early
@@ -48,6 +49,8 @@ def unmatched(graph: Graph, options: Options) -> Iterator[Leak]:
     if options.side == "send":
         yield from last_words(graph)
         yield from left_blocks(graph)
+    else:
+        yield from deserted(graph)
 
 
 def _wakes_senders(channel: Channel) -> bool:
