@@ -59,7 +59,12 @@ QUERIES: dict[str, Query] = {
     ),
     "outlived": _query(outlived, "channel producer growth", caller="channel producer growth"),
     "closed-by-receiver": _query(closed_by_receiver, "consumer producer channel growth"),
-    "miscounted": _query(miscounted, "channel capacity producer operation growth", starved="channel consumer operation growth"),
+    "miscounted": _query(
+        miscounted,
+        "channel capacity producer operation growth",
+        starved="channel consumer operation growth",
+        ends="channel consumer operation growth",
+    ),
     "undrained": _query(
         undrained,
         "channel operation function growth",

@@ -15,6 +15,7 @@ from leaklint.link.sizes import length
 from leaklint.link.syntax import expressions, subexpressions, target_names, walk
 from leaklint.link.values import FunctionId
 from leaklint.paths import is_endless
+from leaklint.queries.few_ends import too_few_ends
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows, kind_of
 
@@ -44,6 +45,7 @@ def miscounted(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             yield from _stays(graph, channel, waiting_sends, "default")
         elif waiting_receives and sent < MANY and received > sent and received < MANY:
             yield from _stays(graph, channel, waiting_receives, "starved")
+    yield from too_few_ends(graph)
 
 
 def _in_loop(graph: Graph, action: Action) -> bool:

@@ -6,16 +6,14 @@ from collections.abc import Iterator
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
-from leaklint.exits.sentinels import data_names, sends_of
+from leaklint.exits.endings import endings_of, leaves
 from leaklint.exits.stopping import can_be_stopped
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
-from leaklint.link.syntax import subexpressions, walk
 from leaklint.link.units import Unit
-from leaklint.link.values import Coroutine
-from leaklint.paths import is_endless
 from leaklint.queries.rescue import in_group
+from leaklint.queries.serving import given
 from leaklint.queries.short_ways import ShortWay, ShortWays
 from leaklint.queries.wording import grows
 
@@ -47,26 +45,13 @@ def _only_sender(graph: Graph, channel: Channel) -> Unit | None:
     program = graph.program
     speaking = [*channel.sends, *(a for a in channel.closes if any(program.kind(o) is not Kind.RECEIVER for o in a.subjects))]
     roots = {root for action in speaking for root in program.roots(action.function)}
-    units = {unit for root in roots for unit in program.entered_by.get(root, ())}
-    if len(units) > 1:  # several run the function, each with a channel of its own
-        units = {unit for unit in units if _is_given(graph, channel, unit)}
+    units = given(graph, channel, (unit for root in roots for unit in program.entered_by.get(root, ())))
     if len(roots) != 1 or len(units) != 1 or any(a.deferred for a in speaking):
         return None
     (unit,) = units
     if unit.kind not in _UNITS or len(unit.spawns) != 1 or len(unit.entries) != 1 or in_group(graph, unit):
         return None
     return None if _is_watched(graph, unit) else unit
-
-
-def _is_given(graph: Graph, channel: Channel, unit: Unit) -> bool:
-    """Whether the call that makes the unit gives it the channel."""
-    program = graph.program
-    given = program.arguments(unit.made.record.site) if unit.made is not None else []
-    held = {o for variable in given for o in program.elements(program.holds(variable))}
-    later = {
-        o for one in held if isinstance(v := program.value(one), Coroutine) for w in program.arguments(v.site) for o in program.holds(w)
-    }
-    return bool((held | later) & channel.objects)
 
 
 def _is_one(graph: Graph, unit: Unit) -> bool:
@@ -109,9 +94,9 @@ def _ends(graph: Graph, channel: Channel, receive: Action, unit: Unit) -> tuple[
     if place is None or len(place.loops) > 1:
         return ()
     loop = place.loops[-1] if place.loops else None
-    counted = place.in_comprehension or (isinstance(loop, ir.For) and loop.site != receive.site.number and not _leaves(loop, frozenset()))
+    counted = place.in_comprehension or (isinstance(loop, ir.For) and loop.site != receive.site.number and not leaves(loop, frozenset()))
     if _is_one(graph, unit) and loop is not None and not place.in_comprehension:
-        return _ends_of_loop(graph, channel, receive, loop)
+        return endings_of(channel, receive, loop)
     here = receive.function == channel.made[0] == unit.spawns[0].record.function
     conditional = any(isinstance(e.stmt, ir.Branch | ir.Match) for e in place.around)
     fits = here and not conditional and counted is not _is_one(graph, unit)
@@ -122,34 +107,6 @@ def _comes_once(graph: Graph, send: Action, unit: Unit) -> bool:
     """Whether the unit does no more than one such send."""
     place = graph.program.place(send.function, send.site.number)
     return place is not None and not place.loops and not place.in_comprehension and send.function in unit.entries
-
-
-def _ends_of_loop(graph: Graph, channel: Channel, receive: Action, loop: ir.While | ir.For) -> tuple[Action, ...]:
-    """What ends the loop: a sentinel that it looks for, or the close of what it reads; nothing when it may be left for another reason."""
-    if isinstance(loop, ir.For):
-        closes = tuple(a for a in channel.closes if a.function != receive.function)
-        return closes if loop.site == receive.site.number and not _leaves(loop, frozenset()) else ()
-    received, _ = data_names(loop, receive.site.number)
-    inside = any(isinstance(e, ir.Call | ir.Await) and e.site == receive.site.number for e in subexpressions(loop.test))
-    if _leaves(loop, received) or not (is_endless(loop.test) or inside):
-        return ()
-    tests = [loop.test] if inside else []
-    tests += [s.test for s in walk(loop.body) if isinstance(s, ir.Branch) and _jumps(s.body) and _speaks_of(s.test, received)]
-    return tuple(dict.fromkeys(send for test in tests for send in sends_of(channel, test, received)))
-
-
-def _leaves(loop: ir.While | ir.For, received: frozenset[str]) -> bool:
-    """Whether something else than what was received takes control out of the loop."""
-    told = {id(s) for b in walk(loop.body) if isinstance(b, ir.Branch) and _speaks_of(b.test, received) for s in walk((*b.body, *b.orelse))}
-    return any(id(s) not in told for s in walk(loop.body) if isinstance(s, ir.Return) or (isinstance(s, ir.Jump) and s.kind == "break"))
-
-
-def _jumps(body: tuple[ir.Stmt, ...]) -> bool:
-    return any(isinstance(s, ir.Return | ir.Raise) or (isinstance(s, ir.Jump) and s.kind == "break") for s in body)
-
-
-def _speaks_of(test: ir.Expr, names: frozenset[str]) -> bool:
-    return any(isinstance(e, ir.Name) and e.id in names for e in subexpressions(test))
 
 
 def _leak(graph: Graph, channel: Channel, receive: Action, end: Action, unit: Unit, way: ShortWay) -> Leak:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Waits
+from leaklint.exits.endings import leaving_tests
 from leaklint.exits.sentinels import data_names, sends_of
 from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Channel, Graph
@@ -54,13 +55,9 @@ def _ends_for(graph: Graph, channel: Channel, receive: Action) -> Iterator[Actio
     body = graph.program.node(receive.function).body
     whole = ir.While(ir.Constant("bool", "True"), body, (), receive.at)
     received, _ = data_names(whole, receive.site.number)
-    for branch in (stmt for stmt in walk(body) if isinstance(stmt, ir.Branch)):
-        if not any(isinstance(e, ir.Name) and e.id in received for e in subexpressions(branch.test)):
-            continue
-        if not any(isinstance(s, ir.Return | ir.Raise) or (isinstance(s, ir.Jump) and s.kind == "break") for s in branch.body):
-            continue
-        yield from sends_of(channel, branch.test, received)
-        if any(isinstance(e, ir.Call) and e.function == ir.Name("isinstance") for e in subexpressions(branch.test)):
+    for test in leaving_tests(body, received):
+        yield from sends_of(channel, test, received)
+        if any(isinstance(e, ir.Call) and e.function == ir.Name("isinstance") for e in subexpressions(test)):
             yield from (a for a in channel.sends if _is_constant(a.call.given.get(a.call.operation.value or "")))
 
 
