@@ -33,21 +33,14 @@ def size(graph: Graph, channel: Channel, unit: Unit) -> int | None:
     """How many of the unit share the channel: 1 too where nothing can be said, a number, or None for one for each of something."""
     if len(unit.spawns) != 1 or unit.made is None:
         return 1
-    for record in (unit.spawns[0].record, unit.made.record):
-        place = graph.program.place(record.function, record.site.number)
-        if place is not None and place.in_comprehension:
-            return None
-        if place is not None and place.loops:
-            loop = place.loops[-1]
-            if (
-                not isinstance(loop, ir.For)
-                or loop.is_async
-                or _may_go_without(place, loop)
-                or _has_its_own(graph, channel, record.function, loop)
-            ):
-                return 1
-            return length(graph.program, record.function, loop.iterable)
-    return 1
+    record = unit.made.record
+    place = graph.program.place(record.function, record.site.number)
+    if place is None or place.in_comprehension or not place.loops:
+        return None if place is not None and place.in_comprehension else 1
+    loop = place.loops[-1]
+    if not isinstance(loop, ir.For) or loop.is_async or _may_go_without(place, loop) or _has_its_own(graph, channel, record.function, loop):
+        return 1
+    return length(graph.program, record.function, loop.iterable)
 
 
 def _may_go_without(place: Place, loop: ir.For) -> bool:
