@@ -113,6 +113,7 @@ QUERIES: dict[str, Query] = {
         taken="object function unit growth",
         lost="object function unit growth",
         stranded="object function unit growth",
+        impatient="object function unit growth",
     ),
     "self-wait": _query(
         self_wait,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from leaklint.finding import Leak
 from leaklint.graph import Graph
+from leaklint.queries.given_up import given_up
 from leaklint.queries.query import NoOptions
 from leaklint.queries.stranded import stranded
 from leaklint.queries.taken_out import taken_out
@@ -15,8 +16,9 @@ from leaklint.queries.unset_when_lost import unset_when_lost
 
 def never_set(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     """A waiter taken out of its table and forgotten; a unit that ends without setting what only it sets, or without a word to those who
-    wait in its table; a protocol that forgets them when the connection is lost."""
+    wait in its table; a protocol that forgets them when the connection is lost; a unit that an answer to one who has given up ends."""
     yield from taken_out(graph)
     yield from unset(graph)
     yield from stranded(graph)
     yield from unset_when_lost(graph)
+    yield from given_up(graph)
