@@ -132,6 +132,13 @@ class Per(StrEnum):
     EVENT = "event"
 
 
+class Interrupts(StrEnum):
+    """Which thread a library stops in the middle of whatever it does to call what was registered."""
+
+    ANY = "any"  # the one that happens to run the garbage collector
+    MAIN = "main"
+
+
 class Capacity(Struct, frozen=True, forbid_unknown_fields=True):
     """Where a channel's capacity (a semaphore's permits, a barrier's parties, a pool's workers) comes from: the parameter `arg`,
     or `fixed`. `unbounded` and every value below it mean no bound (queues: 0); without it 0 means a rendezvous (memory streams).
@@ -172,6 +179,7 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab")
     current   true: the result says which unit asks: what is found by it belongs to that unit (get_ident, current_task).
     fails_early  for join: the parameter without which the first error ends the wait, and the others go on (`return_exceptions`).
     per       for register: what the library calls `runs` for, again and again; left out: it calls it once.
+    interrupts  for register: the thread that runs `runs` between any two steps of its own code; left out: when it is at rest.
     is_async  the call gives an awaitable; the operation happens when it is awaited.
     raises    the exceptions, by dotted name, that end a wait on a closed or empty channel.
     gives_up  those by which it gives up when it does not wait, or no longer (`queue.Full`).
@@ -205,6 +213,7 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab")
     current: bool = False
     fails_early: str | None = None
     per: Per | None = None
+    interrupts: Interrupts | None = None
     is_async: bool = False
     raises: tuple[str, ...] = ()
     gives_up: tuple[str, ...] = ()

@@ -247,6 +247,11 @@ class Program(Objects):
         return frozenset(seen)
 
     @cached_property
+    def finalizers(self) -> list[FunctionId]:
+        """The methods that the interpreter calls when an object is collected."""
+        return sorted(f for f in self.state.functions if (node := self.node(f)).name == "__del__" and node.owner is not None)
+
+    @cached_property
     def live(self) -> frozenset[FunctionId]:
         """The functions that somebody may run: from module bodies, from outside, and in what those start."""
         starts: dict[FunctionId, set[FunctionId]] = {}
@@ -258,7 +263,7 @@ class Program(Objects):
                 if call.operation.does is not Does.MAKE:
                     starts.setdefault(call.record.function, set()).update(functions_of(self.state, obj))
         seen: set[FunctionId] = set()
-        todo = [FunctionId(m, 0) for m in range(len(self.modules))] + sorted(self.openness.callable)
+        todo = [FunctionId(m, 0) for m in range(len(self.modules))] + sorted(self.openness.callable) + self.finalizers
         while todo:
             one = todo.pop()
             if one in seen:

@@ -66,24 +66,40 @@ class Taking:
             case _:
                 pass
 
+    def into(self, function: FunctionId, lock: int) -> Iterator[Acquisition]:
+        """How a call of a function that is made with nothing held takes a lock, in its own words, the shortest way first."""
+        seen: set[FunctionId] = set()
+        todo = [function]
+        while todo:
+            one = todo.pop()
+            if one not in seen and lock in self._reach.get(one, ()):
+                seen.add(one)
+                todo += self.held.graph.program.calls.get(one, frozenset())
+        yield from self._in_region(seen, lock, lock, needs_name=False).get(function, {}).values()
+
     def _below(self, lock: int, held: int) -> dict[FunctionId, dict[object, Acquisition]]:
         """How the functions take a lock that run while one is held, found from those that take it themselves upwards, the nearest
         first. Where it is the same lock, only ways count on which it has a name, unless there is only one such lock."""
         found = self._ways.get((lock, held))
         if found is None:
             needs_name = lock == held and not self.held.identity.is_single(lock)
-            found = self._ways[lock, held] = {function: {} for function in self._region(lock, held)}
-            todo = deque((f, one) for f in sorted(found) for one in self._direct_ways(f, lock, same=lock == held))
-            while todo:
-                function, one = todo.popleft()
-                key = (one.hold, one.blocks, one.without, one.when, one.is_late)
-                known = found[function]
-                if key in known or len(known) >= _MOST or (needs_name and one.hold.term is None):
-                    continue
-                known[key] = one
-                if len(one.way) < _FARTHEST:
-                    for caller in sorted(self._callers(function) & found.keys()):
-                        todo.extend((caller, further) for further in self._upwards(caller, function, one, may_guess=lock == held))
+            found = self._ways[lock, held] = self._in_region(self._region(lock, held), lock, held, needs_name=needs_name)
+        return found
+
+    def _in_region(self, region: set[FunctionId], lock: int, held: int, *, needs_name: bool) -> dict[FunctionId, dict[object, Acquisition]]:
+        """How these functions take a lock, itself or through each other."""
+        found: dict[FunctionId, dict[object, Acquisition]] = {function: {} for function in region}
+        todo = deque((f, one) for f in sorted(found) for one in self._direct_ways(f, lock, same=lock == held))
+        while todo:
+            function, one = todo.popleft()
+            key = (one.hold, one.blocks, one.without, one.when, one.is_late)
+            known = found[function]
+            if key in known or len(known) >= _MOST or (needs_name and one.hold.term is None):
+                continue
+            known[key] = one
+            if len(one.way) < _FARTHEST:
+                for caller in sorted(self._callers(function) & found.keys()):
+                    todo.extend((caller, further) for further in self._upwards(caller, function, one, may_guess=lock == held))
         return found
 
     def _callers(self, function: FunctionId) -> frozenset[FunctionId]:

@@ -138,7 +138,9 @@ QUERIES: dict[str, Query] = {
         must_release, FACTS, Owed, nowhere=FACTS, way=FACTS, lost=FACTS, cancelled=FACTS, owner=FACTS, endless=FACTS, restarted=FACTS
     ),
     "partial-teardown": _query(partial_teardown, PARTIAL_FACTS),
-    "taken-twice": _query(taken_twice, "object function growth"),
+    "taken-twice": _query(
+        taken_twice, "object function growth", collected="object entry function growth", signal="object entry function growth"
+    ),
     "ordered-differently": _query(
         ordered_differently, "object other function elsewhere growth", ring="object other function elsewhere growth"
     ),

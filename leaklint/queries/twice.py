@@ -8,6 +8,7 @@ from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.values import FunctionId
 from leaklint.locks import Acquisition, Event, Hold, Locks, State, locks_of
+from leaklint.queries.midway import taken_midway
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
 
@@ -24,6 +25,7 @@ def taken_twice(graph: Graph, options: NoOptions) -> Iterator[Leak]:
                 if again is not None:
                     yield _leak(graph, function, held, again)
                     break
+    yield from taken_midway(graph, locks)
 
 
 def _is_of_this_call(graph: Graph, function: FunctionId, held: Hold) -> bool:
