@@ -13,6 +13,7 @@ from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.values import FunctionId
 from leaklint.locks.calls import Call, Calls, How
+from leaklint.locks.gates import Gates
 from leaklint.locks.holds import Hold, Mode
 from leaklint.locks.identity import Identity
 from leaklint.locks.terms import Term, Terms
@@ -46,6 +47,7 @@ class Events:
         self.identity = identity
         self.terms = terms
         self.calls = calls
+        self.gates = Gates(graph)
         self._found: dict[tuple[FunctionId, int], tuple[Event, ...]] = {}
 
     @cached_property
@@ -53,15 +55,12 @@ class Events:
         """The operations that take a lock."""
         return tuple(a for a in self.graph.program.actions if a.does is Does.ACQUIRE and self.identity.locks(a.subjects))
 
-    def takes_in(self, function: FunctionId) -> list[Action]:
-        """Those that stand in a function."""
-        return self._takes_in.get(function, [])
-
     @cached_property
-    def _takes_in(self) -> dict[FunctionId, list[Action]]:
-        found: dict[FunctionId, list[Action]] = {}
+    def takers(self) -> dict[FunctionId, frozenset[int]]:
+        """Function → the locks that it takes itself, those written by hand too."""
+        found: dict[FunctionId, frozenset[int]] = {function: self.gates.objects(function) for function in self.gates.takers}
         for action in self.takes:
-            found.setdefault(action.function, []).append(action)
+            found[action.function] = found.get(action.function, frozenset()) | self.identity.locks(action.subjects)
         return found
 
     @cached_property
@@ -75,8 +74,23 @@ class Events:
         found = self._found.get(key)
         if found is None:
             is_block = isinstance(node.stmt, ir.With) and node.kind in ("enter", "exit")
-            found = self._found[key] = tuple(self._block(function, node) if is_block else self._plain(function, node))
+            inside = self._block(function, node) if is_block else self._plain(function, node)
+            found = self._found[key] = (*inside, *self._by_hand(function, node))
         return found
+
+    def _by_hand(self, function: FunctionId, node: Node) -> Iterator[Event]:
+        """A lock written by hand is taken, or left."""
+        mode = self.gates.taken(function, node)
+        if mode is None and not self.gates.is_left(function, node):
+            return
+        assert node.stmt is not None and not isinstance(node.stmt, ir.Scope | ir.DefineFunction | ir.DefineClass)
+        locks = self.gates.objects(function)
+        own = self.graph.program.node(function).parameters[0].name
+        name = min((self.graph.program.describe(lock) for lock in locks), default="")
+        taken = self.graph.step(function, node.stmt.at, f"the `{name}` is taken here")
+        hold = Hold(locks, self.terms.of(function, ir.Name(own)), mode or Mode.EXCLUSIVE, taken, by_block=False)
+        if locks:
+            yield Take(hold, True, True) if mode is not None else Give(hold)
 
     def _plain(self, function: FunctionId, node: Node) -> Iterator[Event]:
         yield from self.calls.at(function, node)

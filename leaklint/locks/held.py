@@ -10,7 +10,7 @@ from leaklint.graph import Graph
 from leaklint.link.values import FunctionId
 from leaklint.locks.calls import Call, Calls, How
 from leaklint.locks.events import Event, Events, Give
-from leaklint.locks.flow import NOTHING, Effect, Flow, State, effect, flow, renamed
+from leaklint.locks.flow import NOTHING, Effect, Flow, State, effect, flow, meant, renamed
 from leaklint.locks.holds import Hold
 from leaklint.locks.identity import Identity
 from leaklint.locks.terms import Terms, visible
@@ -70,7 +70,7 @@ class Held:
     def holders(self) -> frozenset[FunctionId]:
         """The functions that hold a lock at some point: they take one, or call a function that leaves it held."""
         program = self.graph.program
-        found = {action.function for action in self.events.takes}
+        found = set(self.events.takers)
         for (function, _), one in self._effects.items():
             if one.keeps:
                 found |= program.callers.get(function, frozenset())
@@ -81,13 +81,24 @@ class Held:
         """The locks that somebody gives back who has not taken them: whoever takes one a second time may be waiting for just that."""
         program = self.graph.program
         givers = {a.function for a in self.events.gives if not a.method.startswith("__") and a.function in program.live}
+        by_hand = self.events.gates.givers & program.live
         return frozenset(
             lock
-            for function in givers
+            for function in givers | {caller for giver in by_hand for caller in program.callers.get(giver, ())}
             for node, event, state in self.steps(function)
-            if isinstance(event, Give) and self._flow(function).applied(state, event, node).lent > state.lent
-            for lock in event.hold.locks
+            for lock in self._lent(function, node, event, state)
         )
+
+    def _lent(self, function: FunctionId, node: Node, event: Event, state: State) -> frozenset[int]:
+        """The locks that an event gives back which the function has not taken; of those written by hand, where a method is called that
+        leaves them."""
+        given: frozenset[Hold] = frozenset()
+        if isinstance(event, Give) and function not in self.events.gates.givers:
+            given = frozenset({event.hold})
+        elif isinstance(event, Call) and event.callee in self.events.gates.givers and event.how is How.CALLED:
+            given = self.changes(function, event).gives
+        lent = self._flow(function).applied(state, event, node).lent if given else frozenset()
+        return frozenset(lock for hold in given if meant(lent, hold) for lock in hold.locks)
 
     def _flow(self, function: FunctionId) -> Flow:
         found = self._flows.get(function)
@@ -117,7 +128,7 @@ class Held:
             for action in (*self.events.takes, *self.events.gives)
             if not action.method.startswith("__") or action.function.source in program.blocks_written_as_generators
         }
-        todo = deque(sorted(direct))
+        todo = deque(sorted(direct | ((self.events.gates.takers | self.events.gates.givers) & program.live)))
         visits: Counter[FunctionId] = Counter()
         while todo:
             function = todo.popleft()

@@ -11,7 +11,7 @@ from leaklint.finding import Growth
 from leaklint.graph import Graph
 from leaklint.link.flow.state import LibraryCall
 from leaklint.link.units import Unit
-from leaklint.link.values import ClassId, FunctionId, Resource
+from leaklint.link.values import ClassId, FunctionId, Instance, Resource
 from leaklint.locks.calls import Call
 from leaklint.locks.events import Event, Take
 from leaklint.locks.flow import State
@@ -64,7 +64,19 @@ class Order:
         """The locks that an event may take besides one that is held: not the same lock of another object, for which object it is of
         nobody knows for sure after a call through several."""
         made = {self._source(lock) for lock in hold.locks}
-        return (lock for lock in sorted(self._taken(event)) if self._source(lock) not in made)
+        return (
+            lock
+            for lock in sorted(self._taken(event))
+            if self._source(lock) not in made and not any(self._is_part(lock, one) or self._is_part(one, lock) for one in hold.locks)
+        )
+
+    def _is_part(self, lock: int, whole: int) -> bool:
+        """Whether a lock is one that another, written by hand, is made from: to wait for the one gives back the other."""
+        program, gates = self.graph.program, self.locks.events.gates
+        value, made = program.value(whole), program.made_at(lock)
+        if not isinstance(value, Instance) or made is None or value.cls not in gates.classes:
+            return False
+        return program.class_of(made[0]) in program.state.names.lineage(value.cls)[0]
 
     def _source(self, lock: int) -> tuple[int, int] | int:
         """Where in the code a lock is made."""
@@ -105,7 +117,7 @@ class Order:
     def may_meet(self, one: Nesting, other: Nesting) -> bool:
         """Whether two nestings of opposite order may run at the same time on the same locks: no lock around both, and not one unit
         alone."""
-        return not one.gates & other.gates and self._in_two_units(one.function, other.function) and self._may_be_same(one, other)
+        return not one.gates & other.gates and self.in_two_units(one.function, other.function) and self._may_be_same(one, other)
 
     def is_known_to_meet(self, one: Nesting, other: Nesting) -> bool:
         """Whether two that may meet are known to be about the same two locks, and not about those of other instances: both take them
@@ -127,7 +139,8 @@ class Order:
         cls = program.class_of(made[0]) if made is not None else None
         return cls, program.makers(cls) if cls is not None else frozenset()
 
-    def _in_two_units(self, one: FunctionId, other: FunctionId) -> bool:
+    def in_two_units(self, one: FunctionId, other: FunctionId) -> bool:
+        """Whether two functions may run at the same time."""
         first, second = self.graph.runners(one), self.graph.runners(other)
         if any(r.kind is UnitKind.ANYONE for r in (*first, *second)):
             return bool(first) and bool(second)

@@ -36,8 +36,8 @@ class Taking:
     @cached_property
     def _reach(self) -> dict[FunctionId, set[int]]:
         found: dict[FunctionId, set[int]] = {}
-        for action in self.held.events.takes:
-            found.setdefault(action.function, set()).update(self.held.identity.locks(action.subjects))
+        for function, locks in self.held.events.takers.items():
+            found.setdefault(function, set()).update(locks)
         todo = deque(sorted(found))
         while todo:
             function = todo.popleft()
@@ -66,16 +66,15 @@ class Taking:
             case _:
                 pass
 
-    def into(self, function: FunctionId, lock: int) -> Iterator[Acquisition]:
-        """How a call of a function that is made with nothing held takes a lock, in its own words, the shortest way first."""
-        seen: set[FunctionId] = set()
-        todo = [function]
-        while todo:
-            one = todo.pop()
-            if one not in seen and lock in self._reach.get(one, ()):
-                seen.add(one)
-                todo += self.held.graph.program.calls.get(one, frozenset())
-        yield from self._in_region(seen, lock, lock, needs_name=False).get(function, {}).values()
+    def into(self, function: FunctionId, lock: int, farthest: int) -> Iterator[Acquisition]:
+        """How a call of a function that is made with nothing held takes a lock, in its own words, the shortest way first, on ways of so
+        many steps at most, the calls and the take."""
+        region, last = {function}, {function}
+        for _ in range(farthest - 1):
+            calls = (self.held.graph.program.calls.get(one, frozenset()) for one in last)
+            last = {callee for callees in calls for callee in callees if lock in self._reach.get(callee, ())} - region
+            region |= last
+        yield from self._in_region(region, lock, lock, farthest, needs_name=False).get(function, {}).values()
 
     def _below(self, lock: int, held: int) -> dict[FunctionId, dict[object, Acquisition]]:
         """How the functions take a lock that run while one is held, found from those that take it themselves upwards, the nearest
@@ -83,10 +82,12 @@ class Taking:
         found = self._ways.get((lock, held))
         if found is None:
             needs_name = lock == held and not self.held.identity.is_single(lock)
-            found = self._ways[lock, held] = self._in_region(self._region(lock, held), lock, held, needs_name=needs_name)
+            found = self._ways[lock, held] = self._in_region(self._region(lock, held), lock, held, _FARTHEST, needs_name=needs_name)
         return found
 
-    def _in_region(self, region: set[FunctionId], lock: int, held: int, *, needs_name: bool) -> dict[FunctionId, dict[object, Acquisition]]:
+    def _in_region(
+        self, region: set[FunctionId], lock: int, held: int, farthest: int, *, needs_name: bool
+    ) -> dict[FunctionId, dict[object, Acquisition]]:
         """How these functions take a lock, itself or through each other."""
         found: dict[FunctionId, dict[object, Acquisition]] = {function: {} for function in region}
         todo = deque((f, one) for f in sorted(found) for one in self._direct_ways(f, lock, same=lock == held))
@@ -97,7 +98,7 @@ class Taking:
             if key in known or len(known) >= _MOST or (needs_name and one.hold.term is None):
                 continue
             known[key] = one
-            if len(one.way) < _FARTHEST:
+            if len(one.way) < farthest:
                 for caller in sorted(self._callers(function) & found.keys()):
                     todo.extend((caller, further) for further in self._upwards(caller, function, one, may_guess=lock == held))
         return found
@@ -123,7 +124,7 @@ class Taking:
 
     def _direct_ways(self, function: FunctionId, lock: int, *, same: bool) -> Iterator[Acquisition]:
         """How a function takes a lock itself; `same`: also where it may be another lock that is taken."""
-        if any(lock in self.held.identity.locks(a.subjects) for a in self.held.events.takes_in(function)):
+        if lock in self.held.events.takers.get(function, frozenset()):
             for node, event, state in self.held.steps(function):
                 if isinstance(event, Take) and lock in event.hold.locks and (len(event.hold.locks) == 1 or same):
                     yield self._timed(function, node, state, self._direct(function, event, state))

@@ -139,7 +139,11 @@ QUERIES: dict[str, Query] = {
     ),
     "partial-teardown": _query(partial_teardown, PARTIAL_FACTS),
     "taken-twice": _query(
-        taken_twice, "object function growth", collected="object entry function growth", signal="object entry function growth"
+        taken_twice,
+        "object function growth",
+        shared="object function growth",
+        collected="object entry function growth",
+        signal="object entry function growth",
     ),
     "ordered-differently": _query(
         ordered_differently, "object other function elsewhere growth", ring="object other function elsewhere growth"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from leaklint import ir
 from leaklint.catalog.grammar import Interrupts, UnitKind
 from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.flow.containers import METHODS
+from leaklint.link.flow.state import CallRecord
 from leaklint.link.syntax import subexpressions
 from leaklint.link.values import ClassId, ClassValue, FunctionId, Instance, Library, Object
-from leaklint.locks import Acquisition, Hold, Locks
+from leaklint.locks import Acquisition, Hold, Locks, Term
 from leaklint.paths import Node
 from leaklint.queries.wording import grows
 
@@ -36,15 +38,15 @@ def taken_midway(graph: Graph, locks: Locks) -> Iterator[Leak]:
     """Of each place that takes a lock, in a finalizer or signal handler or in what these call, the first way that leads there, when the
     thread that is interrupted may hold that lock."""
     told: set[tuple[str, ir.Span]] = set()
+    search = _Search(graph, locks)
     for one in _interruptions(graph):
         for lock in sorted(locks.may_take(one.entry)):
             if locks.identity.is_reentrant(lock):
                 continue
-            for taken in locks.taking.into(one.entry, lock):
+            for taken in locks.taking.into(one.entry, lock, _FARTHEST_TAKE):
                 place = (taken.way[-1].path, taken.way[-1].at)
-                is_near = len(taken.way) <= _FARTHEST_TAKE and lock in taken.hold.locks
-                if is_near and taken.blocks and place not in told and _is_shared(graph, locks, one, lock, taken):
-                    held = _held(graph, locks, one, lock)
+                if lock in taken.hold.locks and taken.blocks and place not in told and search.is_shared(one, lock, taken):
+                    held = search.held(one, lock, taken.hold.term)
                     if held is not None:
                         told.add(place)
                         yield _leak(graph, one, lock, taken, *held)
@@ -64,71 +66,80 @@ def _interruptions(graph: Graph) -> Iterator[_Interruption]:
                 yield _Interruption(entry, kind, None)
 
 
-# --- which lock
+class _Search:
+    """Answers for one program."""
 
+    def __init__(self, graph: Graph, locks: Locks) -> None:
+        self.graph = graph
+        self.locks = locks
 
-def _is_shared(graph: Graph, locks: Locks, one: _Interruption, lock: int, taken: Acquisition) -> bool:
-    """Whether the lock that an interruption takes may be held by others: one that the program has once, or one of an object that those
-    who are collected have been lent. What belongs to the object that is collected nobody holds any more."""
-    if locks.identity.is_single(lock):
-        return True
-    term = taken.hold.term
-    if term is None:
-        return False
-    if term.scope[1] == 0:
-        return True
-    if one.dying is None:
-        return _is_of_owner(graph, one, lock)
-    return len(term.steps) > 1 and _is_lent(graph, one.dying, lock)
+    def is_shared(self, one: _Interruption, lock: int, taken: Acquisition) -> bool:
+        """Whether the lock that an interruption takes may be held by others: one that the program has once, or one of an object that those
+        who are collected have been lent. What belongs to the object that is collected nobody holds any more."""
+        term = taken.hold.term
+        if self.locks.identity.is_single(lock):
+            return True
+        if term is None:
+            return False
+        if term.scope[1] == 0:
+            return True
+        if one.dying is None:
+            own = self.graph.program.class_of(one.entry)
+            return own is not None and self._maker(lock) == own
+        return len(term.steps) > 1 and self._is_lent(one.dying, lock)
 
+    def _maker(self, lock: int) -> ClassId | None:
+        """The class whose objects make the lock."""
+        made = self.graph.program.made_at(lock)
+        return self.graph.program.class_of(made[0]) if made is not None else None
 
-def _is_of_owner(graph: Graph, one: _Interruption, lock: int) -> bool:
-    """Whether the lock belongs to the object whose method handles the signal, and there is one class of these."""
-    made = graph.program.made_at(lock)
-    own = graph.program.class_of(one.entry)
-    return made is not None and own is not None and graph.program.class_of(made[0]) == own
+    def _is_lent(self, dying: ClassId, lock: int) -> bool:
+        """Whether instances of a class are given the owner of a lock by somebody who keeps it: `Session(self)`, `Cursor(self._pool)`."""
+        program = self.graph.program
+        owner = self._maker(lock)
+        if owner is None or dying in program.makers(owner):
+            return False
+        return any(
+            isinstance(actual.expression, ir.Attribute) or (isinstance(actual.expression, ir.Name) and actual.expression.id == "self")
+            for cls in (dying, *program.state.names.below(dying))
+            for record in self._making.get(cls, ())
+            for actual in record.actuals
+            if any(self._is_instance(obj, owner) for obj in program.holds(actual.variable))
+        )
 
+    @cached_property
+    def _making(self) -> dict[ClassId, list[CallRecord]]:
+        """Class → the calls that make its instances."""
+        found: dict[ClassId, list[CallRecord]] = {}
+        for record in self.graph.program.state.calls:
+            for obj in self.graph.program.holds(record.callee) if record.by is None else ():
+                if isinstance(value := self.graph.program.value(obj), ClassValue):
+                    found.setdefault(value.cls, []).append(record)
+        return found
 
-def _is_lent(graph: Graph, dying: ClassId, lock: int) -> bool:
-    """Whether instances of a class are given the owner of a lock by somebody who keeps it: `Session(self)`, `Cursor(self._pool)`."""
-    program = graph.program
-    made = program.made_at(lock)
-    owner = program.class_of(made[0]) if made is not None else None
-    if owner is None or dying in program.makers(owner):
-        return False
-    classes = {dying, *program.state.names.below(dying)}
-    return any(
-        isinstance(actual.expression, ir.Attribute) or (isinstance(actual.expression, ir.Name) and actual.expression.id == "self")
-        for record in program.state.calls
-        if record.by is None and any(program.state.class_value(cls) in program.holds(record.callee) for cls in classes)
-        for actual in record.actuals
-        if any(_is_instance(graph, obj, owner) for obj in program.holds(actual.variable))
-    )
+    def _is_instance(self, obj: int, cls: ClassId) -> bool:
+        value = self.graph.program.value(obj)
+        return isinstance(value, Instance) and cls in self.graph.program.state.names.lineage(value.cls)[0]
 
-
-def _is_instance(graph: Graph, obj: int, cls: ClassId) -> bool:
-    value = graph.program.value(obj)
-    return isinstance(value, Instance) and cls in graph.program.state.names.lineage(value.cls)[0]
-
-
-# --- where it is held
-
-
-def _held(graph: Graph, locks: Locks, one: _Interruption, lock: int) -> tuple[FunctionId, Hold, Step] | None:
-    """A function that holds the lock, and a step of it at which the interruption may come."""
-    made = graph.program.made_at(lock)
-    owner = graph.program.class_of(made[0]) if made is not None else None
-    for function in sorted(locks.holders, key=lambda f: (graph.program.class_of(f) != owner, f)):
-        if graph.program.node(function).name in _CONSTRUCTORS or (one.interrupts is Interrupts.MAIN and not _in_main(graph, function)):
-            continue
-        for node in sorted(graph.paths(function).nodes, key=_line):
-            hold = next((h for h in locks.held(function, node) if lock in h.locks), None)
-            if hold is not None and (one.interrupts is Interrupts.MAIN or _makes_objects(graph, function, node, 0)):
+    def held(self, one: _Interruption, lock: int, term: Term | None) -> tuple[FunctionId, Hold, Step] | None:
+        """A function that holds the lock, and a step of it at which the interruption may come. Where the lock has a name for the whole
+        program, but the program has several like it, it must be called the same."""
+        graph, is_main = self.graph, one.interrupts is Interrupts.MAIN
+        named = term if term is not None and term.scope[1] == 0 and not self.locks.identity.is_single(lock) else None
+        owner = self._maker(lock)
+        for function in sorted(self.locks.holders, key=lambda f: (graph.program.class_of(f) != owner, f)):
+            if graph.program.node(function).name in _CONSTRUCTORS or (is_main and not _in_main(graph, function)):
+                continue
+            for node in sorted(graph.paths(function).nodes, key=_line):
+                holds = (h for h in self.locks.held(function, node) if lock in h.locks and named in (None, h.term))
+                hold = next(holds, None)
                 at = getattr(node.stmt, "at", None)
-                if at is not None and node.kind in ("stmt", "test", "step"):
-                    words = "a signal may arrive here" if one.interrupts is Interrupts.MAIN else "the garbage collector may run here"
+                if hold is None or at is None or node.kind not in ("stmt", "test", "step"):
+                    continue
+                if is_main or _makes_objects(graph, function, node, 0):
+                    words = "a signal may arrive here" if is_main else "the garbage collector may run here"
                     return function, hold, graph.step(function, at, words)
-    return None
+        return None
 
 
 def _in_main(graph: Graph, function: FunctionId) -> bool:

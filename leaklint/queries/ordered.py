@@ -7,7 +7,7 @@ from itertools import combinations, product
 
 from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph, rings
-from leaklint.locks import locks_of
+from leaklint.locks import Mode, locks_of
 from leaklint.locks.order import Nesting, Order
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
@@ -22,10 +22,15 @@ def ordered_differently(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     for ring in rings(order.pairs, _LONGEST):
         pairs = list(zip(ring, ring[1:] + ring[:1], strict=True))
         ways = [list(order.nestings(held, taken)) for held, taken in pairs]
-        met = [chosen for chosen in product(*ways) if _each_two(order.may_meet, chosen)]
+        met = [chosen for chosen in product(*ways) if _keeps_out(chosen) and _each_two(order.may_meet, chosen)]
         known = next((chosen for chosen in met if _each_two(order.is_known_to_meet, chosen)), None)
         if met:
             yield _leak(graph, list(known or met[0]), Confidence.LIKELY if known is not None else Confidence.POSSIBLE)
+
+
+def _keeps_out(chosen: tuple[Nesting, ...]) -> bool:
+    """Whether each lock keeps out who waits for it: not where it is held to read and wanted to read."""
+    return all(Mode.EXCLUSIVE in (one.taken.hold.mode, other.held.mode) for one, other in zip(chosen, chosen[1:] + chosen[:1], strict=True))
 
 
 def _each_two(meet: Callable[[Nesting, Nesting], bool], chosen: tuple[Nesting, ...]) -> bool:

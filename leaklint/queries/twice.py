@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.values import FunctionId
-from leaklint.locks import Acquisition, Event, Hold, Locks, State, locks_of
+from leaklint.locks import Acquisition, Event, Hold, Locks, Mode, State, locks_of
+from leaklint.locks.order import Order
 from leaklint.queries.midway import taken_midway
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
@@ -21,7 +22,8 @@ def taken_twice(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             for held in sorted(state.holds, key=_place):
                 if _is_of_this_call(graph, function, held):
                     continue
-                again = next((one for one in _taken(locks, function, event, state, held) if _is_again(locks, held, one)), None)
+                found = (one for one in _taken(locks, function, event, state, held) if _is_again(locks, held, one))
+                again = next((one for one in found if _shut_out(graph, locks, function, held, one)), None)
                 if again is not None:
                     yield _leak(graph, function, held, again)
                     break
@@ -49,15 +51,33 @@ def _is_again(locks: Locks, held: Hold, again: Acquisition) -> bool:
     return not any(locks.identity.is_reentrant(lock) for lock in held.locks | again.hold.locks)
 
 
+def _shut_out(graph: Graph, locks: Locks, function: FunctionId, held: Hold, again: Acquisition) -> bool:
+    """Whether the first take keeps the second one out. Two readers do not, unless the lock heeds who waits to write and somebody else may
+    come to do so in between."""
+    if Mode.EXCLUSIVE in (held.mode, again.hold.mode):
+        return True
+    order = Order(graph, locks)
+    program = graph.program
+    return any(
+        order.in_two_units(function, writer)
+        for lock in held.locks & again.hold.locks
+        if locks.events.gates.heeds_waiting(lock)
+        for gate in locks.events.gates.alone(lock)
+        for writer in sorted(program.callers.get(gate, frozenset()))
+    )
+
+
 def _leak(graph: Graph, function: FunctionId, held: Hold, again: Acquisition) -> Leak:
     name, qualname = graph.program.describe(min(held.locks & again.hold.locks)), graph.qualname(function)
+    is_read = held.mode is again.hold.mode is Mode.SHARED
     often = graph.recurrences.of(function)
     last = again.way[-1]
-    trace = (held.taken, *again.way[:-1], Step(last.path, last.at, f"`{name}` is taken again here: who holds it waits for itself"))
+    words = "a writer that waits by now keeps new readers out" if is_read else "who holds it waits for itself"
+    trace = (held.taken, *again.way[:-1], Step(last.path, last.at, f"`{name}` is taken again here: {words}"))
     return Leak(
         graph.program.path(function.module), again.way[0].at, qualname,
         {"object": name, "function": qualname or "the module", "growth": grows(graph, often, "waiting caller", function)},
-        Confidence.LIKELY, often.growth, trace, blocked=trace[-1:],
+        Confidence.LIKELY, often.growth, trace, blocked=trace[-1:], variant="shared" if is_read else "default",
     )  # fmt: skip
 
 

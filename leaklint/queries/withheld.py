@@ -16,7 +16,7 @@ from leaklint.link.capacity import UNKNOWN
 from leaklint.link.syntax import subexpressions
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
-from leaklint.locks import Hold, Take, locks_of
+from leaklint.locks import Hold, Mode, Take, locks_of
 from leaklint.locks.dispatch import Dispatch, Selves
 from leaklint.locks.needs import Needs, Spot, callers_of
 from leaklint.locks.wakers import Wakening, Wakers
@@ -84,13 +84,19 @@ class _Search:
         given_back = self.locks.identity.locks(o for a in here for o in a.subjects)
         ways: list[tuple[Hold, tuple[Step, ...]]] = [(hold, (hold.taken,)) for hold in self.locks.held(wait.function, node)]
         ways += [(hold, context.way) for context in self.locks.entered_with(wait.function) for hold in context.holds]
+        given_back |= self.locks.events.gates.guarded(wait.function)
         taken: dict[tuple[str, ir.Span], set[int]] = {}
         for hold, _ in ways:
             taken.setdefault((hold.taken.path, hold.taken.at), set()).update(hold.locks)
         for hold, way in sorted(ways, key=lambda w: (len(w[1]), w[0].taken.path, w[0].taken.at.line)):
             is_certain = len(taken[hold.taken.path, hold.taken.at]) == 1  # one place that takes several takes one of them
             lock = min(hold.locks)
-            if is_certain and lock not in given_back and (hold.term is not None or self.locks.identity.is_single(lock)):
+            if (
+                is_certain
+                and hold.mode is Mode.EXCLUSIVE
+                and lock not in given_back
+                and (hold.term is not None or self.locks.identity.is_single(lock))
+            ):
                 yield _Held(lock, way)
 
     def _comes_there_with(self, lock: int, function: FunctionId) -> bool:
@@ -154,10 +160,9 @@ class _Search:
     def _takers(self) -> dict[int, frozenset[FunctionId]]:
         """Lock → the functions that take it themselves."""
         found: dict[int, set[FunctionId]] = {}
-        for action in self.graph.program.actions:
-            if action.does is Does.ACQUIRE and action.function in self.graph.program.live:
-                for lock in self.locks.identity.locks(action.subjects):
-                    found.setdefault(lock, set()).add(action.function)
+        for function, locks in self.locks.events.takers.items():
+            for lock in locks if function in self.graph.program.live else ():
+                found.setdefault(lock, set()).add(function)
         return {lock: frozenset(functions) for lock, functions in found.items()}
 
     def _need(self, lock: int, wait: Action, part: Wakers) -> _Need | None:
