@@ -91,7 +91,7 @@ QUERIES: dict[str, Query] = {
         late="table object function growth",
     ),
     "dropped": _query(dropped, "callee growth", shielded="callee growth"),
-    "unwoken": _query(unwoken, "unit operation object growth"),
+    "unwoken": _query(unwoken, "unit operation object growth", retry="unit operation object growth"),
     "left-pending": _query(left_pending, "operation unit growth", late="operation unit growth", cancelled="operation unit growth"),
     "endless-receiver": _query(endless_receiver, "unit channel growth"),
     "unstopped-timer": _query(

@@ -14,6 +14,7 @@ from leaklint.link.actions import Action
 from leaklint.link.units import Unit
 from leaklint.link.values import Resource
 from leaklint.paths import is_endless
+from leaklint.queries.deaf import deaf_retries
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
 from leaklint.recurrence import Recurrence
@@ -36,6 +37,7 @@ def unwoken(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         stop = silent_stop(graph, _flags(graph, action), unit.entries, action, action.subjects)
         if stop is not None or _never_ready(graph, action):
             yield _leak(graph, action, unit, often, stop)
+    yield from deaf_retries(graph)
 
 
 def _may_hang(graph: Graph, action: Action) -> bool:
