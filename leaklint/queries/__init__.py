@@ -17,6 +17,7 @@ from leaklint.queries.dropped import dropped
 from leaklint.queries.endless import endless_receiver
 from leaklint.queries.forgotten import PARTIAL_FACTS
 from leaklint.queries.half_read import half_read
+from leaklint.queries.idle import kept_while_idle
 from leaklint.queries.leaving import FACTS
 from leaklint.queries.lost import lost
 from leaklint.queries.must_release import Options as Owed
@@ -148,6 +149,7 @@ QUERIES: dict[str, Query] = {
     "ordered-differently": _query(
         ordered_differently, "object other function elsewhere growth", ring="object other function elsewhere growth"
     ),
+    "kept-while-idle": _query(kept_while_idle, "function object growth"),
     "copied": _query(
         copied,
         "operation object size count growth",
