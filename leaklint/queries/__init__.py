@@ -13,6 +13,7 @@ from leaklint.queries.backlog import backlog
 from leaklint.queries.closing import closed_by_receiver
 from leaklint.queries.copied import copied
 from leaklint.queries.counting import miscounted
+from leaklint.queries.deferred import deferred
 from leaklint.queries.dropped import dropped
 from leaklint.queries.endless import endless_receiver
 from leaklint.queries.forgotten import PARTIAL_FACTS
@@ -149,6 +150,7 @@ QUERIES: dict[str, Query] = {
     "ordered-differently": _query(
         ordered_differently, "object other function elsewhere growth", ring="object other function elsewhere growth"
     ),
+    "deferred": _query(deferred, "operation object loop growth", call="operation object resource growth"),
     "kept-while-idle": _query(kept_while_idle, "function object growth"),
     "copied": _query(
         copied,
