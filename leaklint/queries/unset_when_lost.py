@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from leaklint import ir
 from leaklint.catalog.grammar import Callbacks, Does, Kind
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.values import ClassId, FunctionId
+from leaklint.link.reasons import Why
+from leaklint.link.syntax import expressions, subexpressions
+from leaklint.link.values import ClassId, FunctionId, Instance, Site
 from leaklint.locks.wakers import Wakening
 from leaklint.queries.wording import grows
 
 _RESULTS = frozenset({Kind.FUTURE, Kind.EVENT, Kind.CONDITION})
-_ENDS = frozenset({Does.SIGNAL, Does.CANCEL, Does.CLOSE})
+_OF_UNITS = frozenset({Kind.GROUP, Kind.EXECUTOR, Kind.SCOPE, Kind.STACK, Kind.LOOP})
+"""What ends units when it is closed or cancelled."""
+_UNUSED = frozenset({Why.PUBLIC_ATTRIBUTE, Why.MADE_ELSEWHERE})
+"""Why an object may be used by code out of sight that nobody has given it to."""
+_SELF = ir.Name("self")
+_PLAIN = frozenset({*dir(list), *dir(dict), *dir(set)})
+"""Methods of containers: what they are given is kept or left, and not called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +79,77 @@ class _Judge:
 
     def forgetting(self, wait: Action, operations: tuple[Action, ...]) -> FunctionId | None:
         """The last callback of the protocol, where only its other callbacks end the wait and this one ends nothing."""
-        roots = {root for action in operations for root in self.program.roots(action.function)}
+        roots = {root for action in operations for root in self.program.roots(action.function) if not self._is_only_called(root)}
         roles = [self.callbacks.get(root.source) for root in roots]
-        if any(role is None or not role.connected for role in roles):
+        if not roles or any(role is None or not role.connected for role in roles):
             return None
         classes = {role.cls for role in roles if role is not None}
         lasts = [
             f for f in sorted(self.program.live) if (r := self.callbacks.get(f.source)) is not None and not r.connected and r.cls in classes
         ]
-        if not lasts or any(self._ends_something(last) for last in lasts):
+        if not lasts or any(self._may_end(last, wait, operations) for last in lasts):
             return None
         return lasts[0]
 
-    def _ends_something(self, function: FunctionId) -> bool:
-        """Whether it signals, cancels or closes anything, or starts or calls what may."""
+    def _is_only_called(self, function: FunctionId) -> bool:
+        """Whether the method is of an object that nobody out of sight is given, so that only its callers in sight run it."""
         program = self.program
-        for one in program.reached((function,)):
-            for action in program.actions_in(one):
-                if action.does in _ENDS or program.entries(action.call):
-                    return True
-            if any(
-                not program.state.callees.get(site) and not program.at(site) and not program.is_inert(site)
-                for site in program.sites_in(one)
-            ):
+        escape = program.escape(function.context)
+        if not isinstance(program.value(function.context), Instance) or (escape is not None and escape.why not in _UNUSED):
+            return False
+        return bool(program.callers.get(function)) and function not in program.entered_by
+
+    def _may_end(self, last: FunctionId, wait: Action, operations: tuple[Action, ...]) -> bool:
+        """Whether the last callback, or what it calls or starts, may end the wait: it signals what is waited for, ends a unit that may
+        wait, or calls what nobody knows and what knows of it."""
+        program = self.program
+        seen: set[FunctionId] = set()
+        todo = {last}
+        while todo:
+            reached = program.reached(todo) - seen
+            seen |= reached
+            todo = {e for one in reached for action in program.actions_in(one) for e in program.entries(action.call)} - seen
+        if any(a.function in seen for a in operations):
+            return True
+        return any(
+            any(self._ends(action, wait) for action in program.actions_in(one))
+            or any(self._calls_back(one, site) for site in program.sites_in(one))
+            for one in seen
+        )
+
+    def _ends(self, action: Action, wait: Action) -> bool:
+        """Whether an operation may end the wait, or a unit that waits there."""
+        program = self.program
+        if action.subjects & wait.subjects:
+            return action.does in (Does.SIGNAL, Does.CANCEL, Does.CLOSE)
+        if action.does is not Does.CANCEL:
+            return action.does is Does.CLOSE and any(program.kind(o) in _OF_UNITS for o in action.subjects)
+        units = [unit for unit in program.units if unit.handle & action.subjects]
+        known = frozenset(o for unit in units for o in unit.handle)
+        return not action.subjects <= known or any(wait.function in program.reached(unit.entries) for unit in units)
+
+    def _calls_back(self, function: FunctionId, site: Site) -> bool:
+        """Whether a call is of something that nobody knows and that may know those who wait: a callback, or what is given the protocol."""
+        program = self.program
+        if program.state.callees.get(site) or program.at(site) or program.is_inert(site):
+            return False
+        place = program.place(function, site.number)
+        inside = (one for e in expressions(place.stmt) for one in subexpressions(e)) if place is not None else ()
+        match next((one for one in inside if isinstance(one, ir.Call) and one.site == site.number), None):
+            case ir.Call(function=ir.Attribute(base=ir.Attribute() | ir.Name() as base, name=name), arguments=arguments) if base != _SELF:
+                return name not in _PLAIN and any(self._is_known_by(function, argument.value) for argument in arguments)
+            case _:
                 return True
-        return False
+
+    def _is_known_by(self, function: FunctionId, given: ir.Expr) -> bool:
+        """Whether who is given this knows the object itself, by a method of it or a function too."""
+        names, cls = self.program.state.names, self.program.class_of(function)
+        inside = list(subexpressions(given))
+        parts = {id(one.base) for one in inside if isinstance(one, ir.Attribute)}
+        methods = (one.name for one in inside if isinstance(one, ir.Attribute) and one.base == _SELF)
+        if any(isinstance(one, ir.Lambda) or (one == _SELF and id(one) not in parts) for one in inside):
+            return True
+        return cls is not None and any(names.method(cls, name) is not None for name in methods)
 
 
 def _leak(graph: Graph, wait: Action, obj: int, sets: Action, last: FunctionId) -> Leak:
