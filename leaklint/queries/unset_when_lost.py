@@ -28,10 +28,11 @@ _PLAIN = frozenset({*dir(list), *dir(dict), *dir(set)})
 
 @dataclass(frozen=True, slots=True)
 class _Role:
-    """What the library calls a method for: again and again while it is `connected`, or once at the end."""
+    """What the library calls a method for: while it is `connected`, the `first` time or again and again, or once at the end."""
 
     cls: ClassId
     connected: bool
+    first: bool
 
 
 def unset_when_lost(graph: Graph) -> Iterator[Leak]:
@@ -44,7 +45,7 @@ def unset_when_lost(graph: Graph) -> Iterator[Leak]:
         if not {graph.program.kind(o) for o in wait.subjects} <= _RESULTS:
             continue
         for wakers in judge.wakening.of(wait) if judge.callbacks else ():
-            last = judge.forgetting(wait, wakers.operations) if wakers.operations and wakers.obj not in told else None
+            last = judge.forgetting(wait, wakers.obj, wakers.operations) if wakers.operations and wakers.obj not in told else None
             if last is not None:
                 told.add(wakers.obj)
                 yield _leak(graph, wait, wakers.obj, wakers.operations[0], last)
@@ -73,15 +74,18 @@ class _Judge:
 
     def _methods(self, cls: ClassId, role: Callbacks) -> dict[tuple[int, int], _Role]:
         names = self.program.state.names
-        methods = [(names.method(cls, name), True) for name in (*role.first, *role.again)]
-        methods += [(names.method(cls, name), False) for name in role.last]
-        return {method.source: _Role(cls, connected) for method, connected in methods if method is not None}
+        found = {name: _Role(cls, connected=True, first=name in role.first) for name in (*role.first, *role.again)}
+        found |= {name: _Role(cls, connected=False, first=False) for name in role.last}
+        return {method.source: one for name, one in found.items() if (method := names.method(cls, name)) is not None}
 
-    def forgetting(self, wait: Action, operations: tuple[Action, ...]) -> FunctionId | None:
-        """The last callback of the protocol, where only its other callbacks end the wait and this one ends nothing."""
+    def forgetting(self, wait: Action, obj: int, operations: tuple[Action, ...]) -> FunctionId | None:
+        """The last callback of the protocol, where only its other callbacks end the wait, not just the first, and this one ends nothing."""
+        made = self.program.made_at(obj)
+        if made is not None and any(action.function == made[0] for action in operations):
+            return None  # it is done when others get it
         roots = {root for action in operations for root in self.program.roots(action.function) if not self._is_only_called(root)}
         roles = [self.callbacks.get(root.source) for root in roots]
-        if not roles or any(role is None or not role.connected for role in roles):
+        if any(role is None or not role.connected for role in roles) or all(role is not None and role.first for role in roles):
             return None
         classes = {role.cls for role in roles if role is not None}
         lasts = [
@@ -118,10 +122,10 @@ class _Judge:
         )
 
     def _ends(self, action: Action, wait: Action) -> bool:
-        """Whether an operation may end the wait, or a unit that waits there."""
+        """Whether an operation may end the wait, or a unit that waits there; or says that it is to last until the next connection."""
         program = self.program
         if action.subjects & wait.subjects:
-            return action.does in (Does.SIGNAL, Does.CANCEL, Does.CLOSE)
+            return action.does in (Does.SIGNAL, Does.CANCEL, Does.CLOSE, Does.CLEAR)
         if action.does is not Does.CANCEL:
             return action.does is Does.CLOSE and any(program.kind(o) in _OF_UNITS for o in action.subjects)
         units = [unit for unit in program.units if unit.handle & action.subjects]
