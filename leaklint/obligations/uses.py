@@ -359,10 +359,12 @@ class _Reading:
 
     def _releases_below(self, callees: set[FunctionId]) -> bool:
         """Whether functions that are given the thing call one of the methods that release it."""
-        obj = self.thing.object
+        obj, debt = self.thing.object, self.thing.debt
         if obj is None:
             return False
         reached = self.program.reached(callees)
+        if debt is not None and reached & debt.teardowns:
+            return True
         return any(action.method in self._releasing and action.function in reached for action in self.program.on(obj))
 
     def _may_be_dropped(self, call: ir.Call, argument: ir.Argument, awaited: bool) -> bool:
