@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from leaklint.catalog.grammar import Does, Makes
+from leaklint.link.actions import Action
 from leaklint.link.effects import Effects
 from leaklint.link.flow.calls import is_inert
 from leaklint.link.flow.state import NOTHING, CallRecord, LibraryCall
@@ -245,6 +246,12 @@ class Program(Objects):
                 seen.add(callee)
                 todo.append(callee)
         return frozenset(seen)
+
+    def done_at(self, function: FunctionId, number: int) -> list[Action]:
+        """The operations at a site of a function, and those in the other functions that run there."""
+        site = function.site(number)
+        inside = self.reached(self.state.callees.get(site, ())) - {function}
+        return [*self.at(site), *(action for callee in sorted(inside) for action in self.actions_in(callee))]
 
     @cached_property
     def finalizers(self) -> list[FunctionId]:

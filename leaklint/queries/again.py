@@ -207,15 +207,8 @@ def _root(expression: ir.Expr) -> str | None:
 
 def cancels_at(graph: Graph, function: FunctionId, node: Node, handles: frozenset[int]) -> bool:
     """Whether a timer is cancelled at a node, or in what is called there."""
-    program = graph.program
-    for number in node.sites():
-        site = function.site(number)
-        actions = list(program.at(site))
-        for callee in program.reached(program.state.callees.get(site, ())) - {function}:
-            actions += program.actions_in(callee)
-        if any(action.does in _ENDS and action.subjects & handles for action in actions):
-            return True
-    return False
+    done = (action for number in node.sites() for action in graph.program.done_at(function, number))
+    return any(action.does in _ENDS and action.subjects & handles for action in done)
 
 
 def _attributes(graph: Graph, unit: Unit) -> frozenset[str]:

@@ -64,7 +64,7 @@ class Race:
             node
             for node in self.graph.paths(self.function).nodes
             for number in node.sites()
-            for a in self.graph.program.at(self.function.site(number))
+            for a in self.graph.program.done_at(self.function, number)
             if a.does is Does.CANCEL and a.subjects & other.handle and not a.subjects & self.unit.handle
         ]
         always = first_reached(starts, lambda node: node.exit_kind is Exit.RETURN, lambda node: node in found, self._follows_any) is None
@@ -283,12 +283,8 @@ class Race:
                 yield from node.sites()
 
     def _looks_after(self, number: int) -> bool:
-        program = self.graph.program
-        site = self.function.site(number)
-        actions = [a for a in program.at(site) if a.site != self.action.site]
-        for function in program.reached(program.state.callees.get(site, set())) - {self.function}:
-            actions += program.actions_in(function)
-        return any(a.does in ENDS and a.subjects & self.unit.handle for a in actions)
+        done = self.graph.program.done_at(self.function, number)
+        return any(a.does in ENDS and a.subjects & self.unit.handle and a.site != self.action.site for a in done)
 
     def _stops_what_it_waits_for(self, function: ir.Expr) -> bool:
         match function:

@@ -57,7 +57,7 @@ def _is_cancelled_inside(graph: Graph, unit: Unit, function: FunctionId, loop: L
         if any(isinstance(part, ir.Name) and part.id in names for part in subexpressions(branch.test)):
             inside = {id(stmt) for stmt in walk((*branch.body, *branch.orelse))}
             sites = (number for node in graph.paths(function).nodes if id(node.stmt) in inside for number in node.sites())
-            if any(a.does is Does.CANCEL and a.subjects & unit.handle for n in sites for a in graph.program.at(function.site(n))):
+            if any(a.does is Does.CANCEL and a.subjects & unit.handle for n in sites for a in graph.program.done_at(function, n)):
                 return True
     return False
 
