@@ -14,6 +14,7 @@ from leaklint.catalog.grammar import Does
 from leaklint.graph import Graph
 from leaklint.link.syntax import expressions, scope_names, subexpressions, walk
 from leaklint.link.values import ClassId, FunctionId, Instance
+from leaklint.locks.terms import Terms
 from leaklint.paths import Node
 
 Cells = frozenset[str]
@@ -33,6 +34,7 @@ class Shared:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self._terms = Terms(graph)
         self._changed: dict[FunctionId, Cells] = {}
 
     def changed_in(self, function: FunctionId) -> Cells:
@@ -73,9 +75,18 @@ class Shared:
                 case ir.Call(function=ir.Attribute(base=base, name=method), site=site):
                     done = self.graph.program.at(function.site(site))
                     if any(a.does in _TELLING for a in done) or (not done and method in CHANGING):
-                        yield from cell_of(base)
+                        yield from cell_of(self._meant(function, base))
                 case _:
                     pass
+
+    def _meant(self, function: FunctionId, base: ir.Expr) -> ir.Expr:
+        """What a local name that is bound once stands for."""
+        bindings = self._terms.bindings(function)
+        seen: set[str] = set()
+        while isinstance(base, ir.Name) and bindings.times[base.id] == 1 and base.id not in seen:
+            seen.add(base.id)
+            base = bindings.values.get(base.id, base)
+        return base
 
 
 def looked_at(node: Node) -> Iterator[str]:

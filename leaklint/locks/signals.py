@@ -49,11 +49,15 @@ class Signals:
         in a function that is called for it, perhaps."""
         node = action.call.record.node
         base = node.function.base if node is not None and isinstance(node.function, ir.Attribute) else None
-        while isinstance(base, ir.Attribute):
-            base = base.base
-        if isinstance(base, ir.Name):
-            bindings = self._terms.bindings(action.function)
-            base = bindings.values.get(base.id) if bindings.times[base.id] == 1 else None
+        bindings, seen = self._terms.bindings(action.function), set[str]()
+        while isinstance(base, ir.Attribute | ir.Name):
+            if isinstance(base, ir.Attribute):
+                base = base.base
+            elif base.id in seen or bindings.times[base.id] != 1:
+                break
+            else:
+                seen.add(base.id)
+                base = bindings.values.get(base.id)
         calls = [part for part in subexpressions(base) if isinstance(part, ir.Call)] if base is not None else []
         return any(self._asks_for_unit(action.function, call) for call in calls)
 
@@ -79,7 +83,8 @@ class Signals:
         program = self.graph.program
         own = {program.describe(o).rpartition(".")[2] for o in objects}
         itself = own | {f".{name}" for name in own}
-        cells = self.shared.changed_in(action.function) - itself
+        given = {p.name for p in program.node(action.function).parameters}
+        cells = self.shared.changed_in(action.function) - itself - given
         if not cells:  # a helper that only wakes: what its callers change
             callers = program.callers.get(action.function, frozenset())
             cells = frozenset(c for caller in callers for c in self.shared.changed_in(caller)) - itself

@@ -7,6 +7,7 @@ there is nothing for it to do.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 
@@ -238,9 +239,13 @@ _OPERATIONS = frozenset({
 })  # fmt: skip
 
 
+HELPER = re.compile(r"_[a-z_]+_for_[0-9]+")
+"""The names of the functions that `wrap` makes."""
+
+
 def wrap(program: Program, chance: random.Random) -> Program:
     """Some operations are done by a function that is given the thing and the rest: `await q.put(x)` is `await _later(q, x)`."""
-    return {path: _wrapped(module, chance, as_name=False) for path, module in program.items()}
+    return {path: _wrapped(module, chance) for path, module in program.items()}
 
 
 def alias(program: Program, chance: random.Random) -> Program:
@@ -248,7 +253,7 @@ def alias(program: Program, chance: random.Random) -> Program:
     return {path: _visited(module, _Alias(chance)) for path, module in program.items()}
 
 
-def _wrapped(module: cst.Module, chance: random.Random, as_name: bool) -> cst.Module:
+def _wrapped(module: cst.Module, chance: random.Random) -> cst.Module:
     wrapping = _Wrap(chance)
     module = _visited(module, wrapping)
     head = next((n for n, stmt in enumerate(module.body) if not _is_head(stmt)), len(module.body))
