@@ -81,7 +81,12 @@ class _Names(cst.CSTVisitor):
         self.made.add(node.name.value)
         bases = {_last(base.value) for base in (*node.bases, *node.keywords)}
         names = {one.name.value for one in m.findall(node.body, m.FunctionDef()) if isinstance(one, cst.FunctionDef)}
-        names |= {one.value for target in m.findall(node.body, m.AssignTarget()) for one in m.findall(target, m.Name()) if isinstance(one, cst.Name)}
+        names |= {
+            one.value
+            for target in m.findall(node.body, m.AssignTarget())
+            for one in m.findall(target, m.Name())
+            if isinstance(one, cst.Name)
+        }
         self.classes.append((bases - {"object", "ABC", "Protocol", "Exception", "Generic"}, names))
 
     def visit_Param(self, node: cst.Param) -> None:
@@ -120,7 +125,9 @@ class _Names(cst.CSTVisitor):
         module = cst.Module([]).code_for_node(node.module) if node.module is not None else ""
         self._import([module])
         if not node.relative and not isinstance(node.names, cst.ImportStar):
-            self.imported.update(f"{module}.{alias.evaluated_name}" for alias in node.names if _is_module(f"{module}.{alias.evaluated_name}"))
+            self.imported.update(
+                f"{module}.{alias.evaluated_name}" for alias in node.names if _is_module(f"{module}.{alias.evaluated_name}")
+            )
             if module.partition(".")[0] in sys.stdlib_module_names:
                 self.fixed.update(alias.evaluated_name for alias in node.names)
         if not isinstance(node.names, cst.ImportStar):

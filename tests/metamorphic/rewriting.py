@@ -191,7 +191,9 @@ def _reimported(module: cst.Module, chance: random.Random) -> cst.Module:
     names = [one.value for one in m.findall(module, m.Name()) if isinstance(one, cst.Name)]
     plain = [s.body[0].names[0].name.value for s in module.body if m.matches(s, _PLAIN_IMPORT)]  # type: ignore[union-attr]
     for name in plain:
-        binders = m.findall(module, m.Param(name=m.Name(name)) | m.AssignTarget(m.Name(name)) | m.ImportAlias(name=m.Name(name)) | m.For(m.Name(name)))
+        binders = m.findall(
+            module, m.Param(name=m.Name(name)) | m.AssignTarget(m.Name(name)) | m.ImportAlias(name=m.Name(name)) | m.For(m.Name(name))
+        )
         strings = any(name in one.value for one in m.findall(module, m.SimpleString()) if isinstance(one, cst.SimpleString))
         if len(binders) == 1 and not strings:
             used = [one.attr.value for one in m.findall(module, m.Attribute(value=m.Name(name))) if isinstance(one, cst.Attribute)]
@@ -235,7 +237,8 @@ class _Import(cst.CSTTransformer):
 
 
 _OPERATIONS = frozenset({
-    "put", "get", "put_nowait", "get_nowait", "send", "receive", "set", "wait", "acquire", "release", "join", "cancel", "task_done", "close",
+    "put", "get", "put_nowait", "get_nowait",
+    "send", "receive", "set", "wait", "acquire", "release", "join", "cancel", "close", "task_done",
 })  # fmt: skip
 
 
@@ -294,15 +297,27 @@ class _Wrap(cst.CSTTransformer):
 
     def leave_Await(self, original_node: cst.Await, updated_node: cst.Await) -> cst.Await:
         call = updated_node.expression
-        return updated_node.with_changes(expression=self._helper(call, True)) if isinstance(call, cst.Call) and self._is_chosen(call) else updated_node
+        return (
+            updated_node.with_changes(expression=self._helper(call, True))
+            if isinstance(call, cst.Call) and self._is_chosen(call)
+            else updated_node
+        )
 
     def leave_Expr(self, original_node: cst.Expr, updated_node: cst.Expr) -> cst.Expr:
         call = updated_node.value
-        return updated_node.with_changes(value=self._helper(call, False)) if isinstance(call, cst.Call) and self._is_chosen(call) else updated_node
+        return (
+            updated_node.with_changes(value=self._helper(call, False))
+            if isinstance(call, cst.Call) and self._is_chosen(call)
+            else updated_node
+        )
 
     def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.Assign:
         call = updated_node.value
-        return updated_node.with_changes(value=self._helper(call, False)) if isinstance(call, cst.Call) and self._is_chosen(call) else updated_node
+        return (
+            updated_node.with_changes(value=self._helper(call, False))
+            if isinstance(call, cst.Call) and self._is_chosen(call)
+            else updated_node
+        )
 
 
 class _Alias(cst.CSTTransformer):

@@ -34,7 +34,7 @@ def split(program: Program, chance: random.Random) -> Program:
 
 
 def _parts(module: cst.Module) -> Iterator[list[cst.CSTNode]]:
-    """For each definition, itself and all that it needs of the module, where that is less than everything and nothing that is bound twice."""
+    """For each definition, itself and all that it needs of the module; not where that is everything, or where a name is bound twice."""
     if m.findall(module, m.Global()) or m.findall(module, m.ImportStar()) or m.findall(module, m.Name("__all__") | m.Name("TYPE_CHECKING")):
         return
     made: dict[str, list[cst.CSTNode]] = {}
