@@ -72,10 +72,13 @@ def _end(here: Setting, points: Points, entry: FunctionId, end: int) -> int:
 
 
 def _check(here: Setting) -> None:
-    """Whatever anybody does to the resources stands in an automaton, and what is counted is not scaled. Raises Unsupported."""
+    """Whatever anybody does to the resources stands in an automaton, whatever runs it is followed, and what is counted is not scaled.
+    Raises Unsupported."""
     if here.turns.is_scaled and here.turns.is_counted:
         raise Unsupported("a count of what is done as often as there is data")
     program = here.graph.program
+    if any(program.calls.get(one, frozenset()) & here.scope.touching - callees for one, callees in here.followed.items()):
+        raise Unsupported("a function that runs in a way that is not followed")
     done = {step.action.site for step in here.steps.values()}
     for action in (a for obj in here.resources.number_of for a in program.on(obj)):
         if action.does in _EFFECTS and action.function in program.live and action.site not in done:

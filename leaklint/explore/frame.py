@@ -67,6 +67,7 @@ class Frame:
         if node.is_generator:
             raise Unsupported("a generator")
         paths = self.setting.graph.paths(self.function)
+        self.setting.followed.setdefault(self.function, set())
         self.choices = Choices(node, paths, lambda call: False)
         self.choices.relevant = frozenset(atom for atom in self.choices.relevant if self.reading.is_lasting(atom))
         self.operations, self.predicates, self.locals = Operations(self), Predicates(self), Locals(self)
@@ -133,6 +134,7 @@ class Frame:
 
     def inlined(self, callee: FunctionId, call: ir.Call | None, way: Ways, then: int, gives_up: Callable[[], int] | None) -> int:
         node = self.setting.graph.program.node(callee)
+        self.setting.followed[self.function].add(callee)
         given: dict[str, Given] = {}
         if call is not None and not any(a.star for a in call.arguments):
             names = [p.name for p in node.parameters if p.kind in ("positional", "any")][_is_bound(node) :]

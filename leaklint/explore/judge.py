@@ -44,19 +44,26 @@ class Explorer:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self._scopes = Scopes(graph)
+        self._judgements: dict[tuple[frozenset[int], Site], Judgement] = {}
+        self._around: dict[frozenset[int], Scope | str] = {}
         self._built: dict[tuple[frozenset[int], bool], Built | str] = {}
 
     def of(self, action: Action) -> Judgement:
         """Whether whoever waits in the operation may wait for ever. Where values make it too much, the tests of them are guesses."""
-        try:
-            scope = self._scopes.around(self._group(action))
-        except Unsupported as unsupported:
-            return Judgement(Finding.UNDECIDED, str(unsupported))
-        exact = self._judged(scope, action, with_values=True)
-        return exact if exact.finding is not Finding.UNDECIDED else self._judged(scope, action, with_values=False)
+        objects = self._group(action)
+        key = objects, action.site
+        if key not in self._judgements:
+            self._judgements[key] = self._of(objects, action)
+        return self._judgements[key]
 
-    def _judged(self, scope: Scope, action: Action, *, with_values: bool) -> Judgement:
-        built = self._build(scope, with_values)
+    def _of(self, objects: frozenset[int], action: Action) -> Judgement:
+        exact = self._judged(objects, action, with_values=True)
+        if exact.finding is not Finding.UNDECIDED or isinstance(self._scope(objects), str):
+            return exact
+        return self._judged(objects, action, with_values=False)
+
+    def _judged(self, objects: frozenset[int], action: Action, *, with_values: bool) -> Judgement:
+        built = self._build(objects, with_values)
         if isinstance(built, str):
             return Judgement(Finding.UNDECIDED, built)
         wanted = _places_of(built, action.site)
@@ -65,11 +72,15 @@ class Explorer:
         cautious = explore(replace(built.system, is_bold=False), wanted)
         if cautious.verdict is Verdict.STUCK:
             return Judgement(Finding.PROVEN, "", cautious.states, cautious, built)
+        if cautious.verdict is Verdict.UNDECIDED:  # there are only more with guesses
+            return Judgement(Finding.UNDECIDED, "too many states", cautious.states)
         bold = explore(built.system, wanted)
         states = cautious.states + bold.states
         match bold.verdict:
             case Verdict.STUCK:
                 return Judgement(Finding.LIKELY, "", states, bold, built)
+            case Verdict.NEVER if not self._is_whole(objects, built):
+                return Judgement(Finding.UNDECIDED, "it also waits for something out of sight", states)
             case Verdict.NEVER:
                 return Judgement(Finding.REFUTED, "", states, bold, built)
             case Verdict.UNDECIDED:
@@ -97,14 +108,30 @@ class Explorer:
                 found.setdefault((program.path(action.function.module), action.at), []).append(action)
         return found
 
-    def _build(self, scope: Scope, with_values: bool) -> Built | str:
-        key = scope.resources[0], with_values
+    def _build(self, objects: frozenset[int], with_values: bool) -> Built | str:
+        key = objects, with_values
         if key not in self._built:
+            scope = self._scope(objects)
             try:
-                self._built[key] = build(self.graph, scope, with_values)
+                self._built[key] = scope if isinstance(scope, str) else build(self.graph, scope, with_values)
             except Unsupported as unsupported:
                 self._built[key] = str(unsupported)
         return self._built[key]
+
+    def _scope(self, objects: frozenset[int]) -> Scope | str:
+        if objects not in self._around:
+            try:
+                self._around[objects] = self._scopes.around(objects)
+            except Unsupported as unsupported:
+                self._around[objects] = str(unsupported)
+        return self._around[objects]
+
+    def _is_whole(self, objects: frozenset[int], built: Built) -> bool:
+        """Whether the units that the objects stand for wait for nothing but what is in their scope."""
+        program = self.graph.program
+        entries = [e for u in program.units if u.handle & objects or any(s.subject in objects for s in u.spawns) for e in u.entries]
+        known = {step.action.site for step in built.steps.values()}
+        return all(a.site in known for f in program.reached(entries) for a in program.actions_in(f) if program.blocks(a) and not a.deferred)
 
     def _group(self, action: Action) -> frozenset[int]:
         """The objects that are one resource with what the operation acts on."""

@@ -134,7 +134,17 @@ class Operations:
         here = [c for c in callees if c in self.scope.touching and not self.program.node(c).is_async]
         if here:
             acts.append(lambda way, then: self._one_of(callees, here, call, way, then))
+        for action in self.program.at(self.function.site(call.site)):
+            if action.does in (Does.RUN, Does.OBSERVE, Does.COPY) and action.call.record.by is None:
+                run = [f for f in self.program.entries(action.call) if f in self.scope.touching]
+                acts += [partial(self._any_times, run, call)] if run else []
         return acts
+
+    def _any_times(self, run: list[FunctionId], call: ir.Call, way: Ways, then: int) -> int:
+        """What a library runs while it is called: each function as often as it likes."""
+        again = self.points.new()
+        starts = [self.frame.inlined(one, None, way, again, self.frame.limit(call.site, way)) for one in run]
+        return self.points.set(again, Op(Act.GUESS), {Outcome.DONE: (then, *starts)})
 
     def _one_of(self, callees: list[FunctionId], here: list[FunctionId], call: ir.Call, way: Ways, then: int) -> int:
         """A call, by which one of several functions runs: those that matter are inlined, and which it is must be guessed."""

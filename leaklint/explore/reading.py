@@ -112,7 +112,7 @@ class Reading:
         match expression:
             case ir.Constant(kind="none"):
                 return NONE
-            case ir.Constant(text="" | "0" | "False" | "0.0"):
+            case ir.Constant(text="" | "0" | "False" | "0.0" | "b''" | 'b""'):
                 return FALSE
             case ir.Constant(kind=kind, text=text):
                 return self.codes.of(f"{kind} {text}")

@@ -22,7 +22,7 @@ from leaklint.explore.steps import Move, movable, moves
 from leaklint.explore.system import System
 from leaklint.explore.twins import canonical
 
-MOST_STATES = 20_000
+MOST_STATES = 5_000
 """States explored for one candidate: a count and not a time, so that the answer is the same on every machine."""
 
 

@@ -24,7 +24,8 @@ class Step:
 
 @dataclass(eq=False)
 class Setting:
-    """`has_values`: flags and counts are followed. `steps`: label of a point → its operation."""
+    """`has_values`: flags and counts are followed. `steps`: label of a point → its operation. `followed`: function that an
+    automaton runs → those that run as part of it there."""
 
     graph: Graph
     scope: Scope
@@ -34,6 +35,7 @@ class Setting:
     has_values: bool
     codes: Codes = field(default_factory=Codes)
     steps: dict[str, Step] = field(default_factory=dict)
+    followed: dict[FunctionId, set[FunctionId]] = field(default_factory=dict)
     _readings: dict[FunctionId, Reading] = field(default_factory=dict)
 
     def reading(self, function: FunctionId) -> Reading:
@@ -44,7 +46,7 @@ class Setting:
 
     def told(self, function: FunctionId, action: Action) -> str:
         """The label of a point that does the operation."""
-        label = f"{action.function.module}:{action.site.number}:{action.name}"
+        label = f"{action.function.module}:{action.site.number}:{action.function.context}:{action.name}"
         self.steps[label] = Step(function, action)
         return label
 

@@ -166,7 +166,8 @@ Resource = Channel | Lock | Event | Condition | Barrier | Flag
 class System:
     """`names` of the resources, for people. `blocking`: the resources whose waits keep the event loop of the one who waits. `is_bold`:
     guesses are followed; else nothing is said of what comes after one. `groups`: a unit and those that it starts in a task group, the first
-    failure of which cancels all of them."""
+    failure of which cancels all of them. `twins`: the numbers of units that are
+    interchangeable."""
 
     units: tuple[Unit, ...]
     resources: tuple[Resource, ...]
@@ -174,6 +175,14 @@ class System:
     blocking: frozenset[int] = field(default_factory=frozenset)
     is_bold: bool = True
     groups: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    twins: tuple[tuple[int, ...], ...] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        numbers: dict[int, list[int]] = {}
+        for number, unit in enumerate(self.units):
+            if unit.twin is not None:
+                numbers.setdefault(unit.twin, []).append(number)
+        object.__setattr__(self, "twins", tuple(tuple(group) for group in numbers.values() if len(group) > 1))
 
 
 def ways(**targets: int | tuple[int, ...]) -> Mapping[Outcome, tuple[int, ...]]:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from leaklint.explore.state import ChannelState, EventState, LockState, ResourceState, State
+from itertools import pairwise
+
+from leaklint.explore.state import ChannelState, EventState, LockState, ResourceState, State, Status
 from leaklint.explore.system import System
 
 
 def canonical(system: System, state: State) -> State:
     """The one that stands for all that a renaming of twins makes of the state."""
     renamed = list(range(len(system.units)))
-    groups: dict[int, list[int]] = {}
-    for number, unit in enumerate(system.units):
-        if unit.twin is not None:
-            groups.setdefault(unit.twin, []).append(number)
-    if not groups:
-        return state
-    lines = _places_in_line(state)
-    for group in groups.values():
-        ordered = sorted(group, key=lambda n: (state.units[n], lines.get(n, ()), state.running.count(n)))
-        for place, number in zip(group, ordered, strict=True):
+    lines: dict[int, tuple[tuple[int, int, int], ...]] | None = None
+    for group in system.twins:
+        units = [state.units[number] for number in group]
+        if all(one < other or (one == other and one.status < Status.WAITING) for one, other in pairwise(units)):
+            continue
+        lines = _places_in_line(state) if lines is None else lines
+        ordered = sorted((state.units[n], lines.get(n, ()), state.running.count(n), n) for n in group)
+        for place, (*_, number) in zip(group, ordered, strict=True):
             renamed[number] = place
-    if renamed == list(range(len(renamed))):
+    if all(place == number for number, place in enumerate(renamed)):
         return state
     units = [state.units[0]] * len(renamed)
     for number, place in enumerate(renamed):

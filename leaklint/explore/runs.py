@@ -1,0 +1,64 @@
+"""Which functions run or start which, and the smallest one that runs several."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from leaklint.graph import Graph
+from leaklint.link.values import FunctionId
+
+
+class Runs:
+    """Answers for one program."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._reached: dict[FunctionId, set[FunctionId]] = {}
+
+    def lowest(self, functions: set[FunctionId]) -> FunctionId | None:
+        """The function nearest to all of these that runs or starts them all."""
+        common: set[FunctionId] | None = None
+        for function in functions:
+            above = self.above(function)
+            common = above if common is None else common & above
+        if not common:
+            return None
+        return min(common, key=lambda one: (len(self.below(one)), one))
+
+    def above(self, function: FunctionId) -> set[FunctionId]:
+        seen, todo = {function}, [function]
+        while todo:
+            for other in self.runners.get(todo.pop(), ()):
+                if other not in seen:
+                    seen.add(other)
+                    todo.append(other)
+        return seen
+
+    def below(self, function: FunctionId) -> set[FunctionId]:
+        """What the function runs and starts."""
+        if function not in self._reached:
+            seen, todo = {function}, [function]
+            while todo:
+                for other in self._runs.get(todo.pop(), ()):
+                    if other not in seen:
+                        seen.add(other)
+                        todo.append(other)
+            self._reached[function] = seen
+        return self._reached[function]
+
+    @cached_property
+    def _runs(self) -> dict[FunctionId, set[FunctionId]]:
+        program = self.graph.program
+        found = {caller: set(callees) for caller, callees in program.calls.items()}
+        for unit in program.units:
+            for call in unit.spawns:
+                found.setdefault(call.record.function, set()).update(unit.entries)
+        return found
+
+    @cached_property
+    def runners(self) -> dict[FunctionId, set[FunctionId]]:
+        found: dict[FunctionId, set[FunctionId]] = {}
+        for caller, callees in self._runs.items():
+            for callee in callees:
+                found.setdefault(callee, set()).add(caller)
+        return found
