@@ -85,6 +85,8 @@ class Operations:
         match call.function:
             case ir.Attribute(base=base, name=method) if (changed := self.resources.changed(self.function, base)) is not None:
                 flag, is_sure = changed
+                if not self.resources.is_length(flag):
+                    return
                 more = LENGTHS.get(method)
                 if more is None or not is_sure:
                     yield partial(self._assign, flag, False, None)

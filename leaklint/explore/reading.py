@@ -146,10 +146,10 @@ class Reading:
 
     def is_data(self, test: ir.Expr) -> bool:
         """Whether a test looks at nothing that the program changes while it runs: no attribute that is written outside constructors, no
-        container, no function of the program, no resource, no word that the senders agree on with the receivers."""
+        container, no function of the program, no operation of a library that is known, no word that the senders agree on with the receivers."""
         program = self.graph.program
         calls = [part.site for part in in_order(test) if isinstance(part, ir.Call)]
-        if any(program.state.callees.get(self.function.site(number)) or self._is_of_scope(number) for number in calls):
+        if any(program.state.callees.get(site) or program.at(site) for site in map(self.function.site, calls)):
             return False
         if any(is_sentinel(channel, test, self._derived) for channel in self.resources.channels):
             return False
@@ -163,9 +163,6 @@ class Reading:
             ):
                 return False
         return self.is_lasting(test)
-
-    def _is_of_scope(self, number: int) -> bool:
-        return any(self.resources.number(action) is not None for action in self.actions(number))
 
     def is_lasting(self, test: ir.Expr) -> bool:
         """Whether a test looks at no attribute that is written outside constructors."""
