@@ -13,6 +13,7 @@ from leaklint.explore.operations import Operations
 from leaklint.explore.points import Points, Unsupported
 from leaklint.explore.predicates import Predicates
 from leaklint.explore.reading import DATA, LOWEST, Reading
+from leaklint.explore.runs import Loop
 from leaklint.explore.setting import Setting
 from leaklint.explore.system import Act, Op, Outcome
 from leaklint.link.actions import Action
@@ -36,7 +37,7 @@ class Here(NamedTuple):
     turns: tuple[tuple[int, int], ...] = ()
     values: Values = ()
 
-    def turned(self, loop: ir.For, turn: int | None) -> Here:
+    def turned(self, loop: Loop, turn: int | None) -> Here:
         turns = {**dict(self.turns), id(loop): turn}
         return self._replace(turns=tuple(sorted((key, n) for key, n in turns.items() if n is not None)))
 
@@ -111,6 +112,8 @@ class Frame:
             return self._turn(stmt, way)
         if isinstance(stmt, ir.For) and node.kind == "stmt":
             way = way.with_turn(stmt, 0)
+        if stmt is not None and stmt is self.setting.scope.turn and node.kind == "test":
+            return self._one_turn(stmt, way)
         if isinstance(stmt, ir.Branch | ir.While) and node.kind == "test":
             return self.predicates.test(stmt.test, way.to(Edge.TRUE), way.to(Edge.FALSE), way.here)
         if isinstance(stmt, ir.Match) and node.kind == "test" and not self.reading.is_data(stmt.subject):
@@ -119,6 +122,12 @@ class Frame:
         if not targets:  # a `raise`
             targets = tuple(dict.fromkeys((*way.to(Edge.RAISE), *way.to(Edge.CANCEL))))
         return self.points.choose(targets)
+
+    def _one_turn(self, loop: Loop, way: Ways) -> int:
+        """The turn of a `while` loop that is explored: when it is over, so is the loop."""
+        if not dict(way.here.turns).get(id(loop)):
+            return self.points.choose(way.with_turn(loop, 1).to(Edge.TRUE))
+        return self.points.choose(way.with_turn(loop, None).to(Edge.FALSE) or (self.returns,))
 
     def _turn(self, loop: ir.For, way: Ways) -> int:
         receives = self.reading.receives(loop.site)
@@ -207,7 +216,7 @@ class Ways:
     after: Values
     onward: Sequence[tuple[Edge, Node, Facts]]
 
-    def with_turn(self, loop: ir.For, turn: int | None) -> Ways:
+    def with_turn(self, loop: Loop, turn: int | None) -> Ways:
         return Ways(self.frame, self.node, self.here.turned(loop, turn), self.after, self.onward)
 
     def to(self, edge: Edge) -> tuple[int, ...]:

@@ -146,7 +146,7 @@ class Reading:
 
     def is_data(self, test: ir.Expr) -> bool:
         """Whether a test looks at nothing that the program changes while it runs: no attribute that is written outside constructors, no
-        container, no function of the program, no operation of a library that is known, no word that the senders agree on with the receivers."""
+        container, no function of the program, no known operation of a library, no word that the senders agree on with the receivers."""
         program = self.graph.program
         calls = [part.site for part in in_order(test) if isinstance(part, ir.Call)]
         if any(program.state.callees.get(site) or program.at(site) for site in map(self.function.site, calls)):

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 
+from leaklint import ir
 from leaklint.graph import Graph
-from leaklint.link.values import FunctionId
+from leaklint.link.values import FunctionId, Site
+
+Loop = ir.While | ir.For
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """A run of a function, or one turn of a loop in it."""
+
+    function: FunctionId
+    turn: Loop | None = None
 
 
 class Runs:
@@ -62,3 +75,25 @@ class Runs:
             for callee in callees:
                 found.setdefault(callee, set()).add(caller)
         return found
+
+    def loop_around(self, root: FunctionId, functions: set[FunctionId], sites: set[Site]) -> Loop | None:
+        """The innermost loop of the root that has in its body all that leads to these functions and sites."""
+        common: list[Loop] | None = None
+        for number in self._leading(root, functions, sites):
+            place = self.graph.program.place(root, number)
+            loops = list(place.loops) if place is not None else []
+            common = loops if common is None else [one for one in common if any(one is other for other in loops)]
+        return common[-1] if common else None
+
+    def _leading(self, root: FunctionId, functions: set[FunctionId], sites: set[Site]) -> Iterator[int]:
+        program = self.graph.program
+        starts: dict[Site, set[FunctionId]] = {}
+        for unit in program.units:
+            for spawn in unit.spawns:
+                starts.setdefault(spawn.record.site, set()).update(unit.entries)
+        for node in self.graph.paths(root).nodes:
+            for number in (*node.sites(), *((i.site for i in node.stmt.items) if isinstance(node.stmt, ir.With) else ())):
+                site = root.site(number)
+                run = program.state.callees.get(site, set()) | starts.get(site, set())
+                if site in sites or any(self.below(one) & functions for one in run):
+                    yield number

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from leaklint.catalog.grammar import Does, Gives, Kind
 from leaklint.explore.instances import Instances
 from leaklint.explore.points import Unsupported
-from leaklint.explore.runs import Runs
+from leaklint.explore.runs import Loop, Run, Runs
 from leaklint.explore.variables import Variable, variables
 from leaklint.graph import Graph
 from leaklint.link.units import Unit
@@ -29,13 +29,15 @@ _STARTS = frozenset({Does.SPAWN, Does.SUBMIT, Does.JOIN, Does.WAIT, Does.CANCEL}
 @dataclass(frozen=True, slots=True)
 class Scope:
     """`root`: the function whose run is explored. `resources`: groups of object ids, each of which is one thing. `units`: what is started
-    in it and matters. `touching`: the functions that do something about them, or run one that does. `variables`: what tests look at."""
+    in it and matters. `touching`: the functions that do something about them, or run one that does. `variables`: what tests look at.
+    `turn`: of this loop of the root one turn is explored, and no other."""
 
     root: FunctionId
     resources: tuple[frozenset[int], ...]
     units: tuple[Unit, ...]
     touching: frozenset[FunctionId]
     variables: tuple[Variable, ...] = ()
+    turn: Loop | None = None
 
 
 class Scopes:
@@ -61,15 +63,24 @@ class Scopes:
         root = self.runs.lowest(touching)
         if root is None:
             raise Unsupported("no function runs all that use it")
-        if not all(self._is_one(obj, root, bool(units)) for obj in objects):
-            raise Unsupported("there may be several of it")
-        return self._grown(root, () if units else (objects,), units)
+        run = self._run(root, objects, touching, bool(units))
+        return self._grown(run, () if units else (objects,), units)
 
-    def _is_one(self, obj: int, root: FunctionId, is_unit: bool) -> bool:
+    def _run(self, root: FunctionId, objects: frozenset[int], touching: set[FunctionId], is_unit: bool) -> Run:
+        """A run of the root, or one turn of a loop in it, that makes just one. Raises Unsupported."""
+        sites = {a.site for obj in objects for a in self.graph.program.on(obj)}
+        for turn in (None, self.runs.loop_around(root, touching - {root}, sites)):
+            run = Run(root, turn)
+            if all(self._is_one(obj, run, is_unit) for obj in objects):
+                return run
+        raise Unsupported("there may be several of it")
+
+    def _is_one(self, obj: int, run: Run, is_unit: bool) -> bool:
         """Of units there may be several, but not of whoever owns them."""
-        if is_unit and (owner := self.graph.program.owner(obj)) is not None:
-            return self.instances.is_instance_made_once(owner, root)
-        return is_unit or self.instances.is_made_once(obj, root)
+        owner = self.graph.program.owner(obj)
+        if self.instances.is_made_once(obj, run):
+            return True
+        return is_unit and (owner is None or self.instances.is_instance_made_once(owner, run))
 
     def _is_beyond(self, obj: int) -> bool:
         """Whether automata cannot follow the object: an end of a stream with clones, each of which is closed for itself; the future of a
@@ -79,22 +90,20 @@ class Scopes:
             return True
         return any(a.call.record.by is not None or (a.deferred and a.does is not Does.MAKE) for a in program.on(obj))
 
-    def _grown(self, root: FunctionId, own: tuple[frozenset[int], ...], wanted: list[Unit]) -> Scope:
+    def _grown(self, run: Run, own: tuple[frozenset[int], ...], wanted: list[Unit]) -> Scope:
         """The scope with all that its units also wait for, where that is in sight as a whole; what the `wanted` units use comes first."""
-        program, below = self.graph.program, self.runs.below(root)
+        program, below = self.graph.program, self.runs.below(run.function)
         used = {o for f in program.reached([e for u in wanted for e in u.entries]) for a in program.actions_in(f) for o in a.subjects}
         resources = [*own]
         for group in sorted(self._groups(below), key=lambda group: not group & used):
-            if group not in own and len(resources) < MOST_RESOURCES and self._is_inside(group, root, below):
+            if group not in own and len(resources) < MOST_RESOURCES and self._is_inside(group, run, below):
                 resources.append(group)
-        plain = self._with_units(root, tuple(resources), (), wanted)
-        found = variables(self.graph, below, plain.touching, lambda owner: self.instances.is_made_in(owner, root))
-        return self._with_units(root, tuple(resources), found, wanted) if found else plain
+        plain = self._with_units(run, tuple(resources), (), wanted)
+        found = variables(self.graph, below, plain.touching, lambda owner: self.instances.is_made_in(owner, run))
+        return self._with_units(run, tuple(resources), found, wanted) if found else plain
 
-    def _with_units(
-        self, root: FunctionId, resources: tuple[frozenset[int], ...], variables: tuple[Variable, ...], wanted: list[Unit]
-    ) -> Scope:
-        program, below = self.graph.program, self.runs.below(root)
+    def _with_units(self, run: Run, resources: tuple[frozenset[int], ...], variables: tuple[Variable, ...], wanted: list[Unit]) -> Scope:
+        program, below = self.graph.program, self.runs.below(run.function)
         known = frozenset(o for group in resources for o in group)
         direct = {f for f in below if any(a.subjects & known for a in program.actions_in(f))}
         direct |= {writer for variable in variables for writer in variable.writers}
@@ -105,7 +114,7 @@ class Scopes:
             touching = frozenset(f for f in below if program.reached([f]) & direct)
             found = [u for u in program.units if u.entries and set(u.entries) & touching and self._is_started_in(u, below)]
             if len(found) == len(units):
-                return Scope(root, resources, tuple(units), touching, variables)
+                return Scope(run.function, resources, tuple(units), touching, variables, run.turn)
             units = found
             for unit in units:
                 direct |= {s.record.function for s in unit.spawns}
@@ -126,9 +135,9 @@ class Scopes:
                         groups.setdefault(value.site, set()).add(obj)
         return [frozenset(group) for _, group in sorted(groups.items())]
 
-    def _is_inside(self, group: frozenset[int], root: FunctionId, below: set[FunctionId]) -> bool:
+    def _is_inside(self, group: frozenset[int], run: Run, below: set[FunctionId]) -> bool:
         program = self.graph.program
-        if any(program.opened(obj) is not None or self._is_beyond(obj) or not self.instances.is_made_once(obj, root) for obj in group):
+        if any(program.opened(obj) is not None or self._is_beyond(obj) or not self.instances.is_made_once(obj, run) for obj in group):
             return False
         users = {a.function for obj in group for a in program.on(obj) if a.function in program.live}
         return users <= below

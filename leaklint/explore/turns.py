@@ -39,7 +39,8 @@ class Turns:
         place = self.graph.program.place(function, site)
         times = 1
         for loop in place.loops if place is not None else ():
-            times *= self.turns(function, loop) if isinstance(loop, ir.For) else SOME
+            if loop is not self.scope.turn:
+                times *= self.turns(function, loop) if isinstance(loop, ir.For) else SOME
         return times * self.times_in_comprehension(function, site)
 
     def times_in_comprehension(self, function: FunctionId, site: int) -> int:
@@ -60,6 +61,8 @@ class Turns:
 
     def turns(self, function: FunctionId, loop: ir.For) -> int:
         """How often a `for` loop turns."""
+        if loop is self.scope.turn:
+            return 1
         return self.known(self.known_turns(function, loop)) if self.matters(function, loop) else 1
 
     def known_turns(self, function: FunctionId, loop: ir.For) -> int | None:
@@ -70,7 +73,8 @@ class Turns:
         place = self.graph.program.place(function, site)
         if place is None:
             return False
-        if any(isinstance(loop, ir.While) or self.known_turns(function, loop) is None for loop in place.loops):
+        loops = [loop for loop in place.loops if loop is not self.scope.turn]
+        if any(isinstance(loop, ir.While) or self.known_turns(function, loop) is None for loop in loops):
             return True
         clauses = clauses_around(place.stmt, site) if place.in_comprehension else []
         return any(length(self.graph.program, function, clause.iterable) is None for clause in clauses)
