@@ -65,8 +65,8 @@ def _automaton(here: Setting, entry: FunctionId, in_data: bool) -> tuple[Point, 
 
 
 def _end(here: Setting, points: Points, entry: FunctionId, end: int) -> int:
-    """The end of a main coroutine cancels the tasks that are left."""
-    if not here.copies.tasks or entry != here.scope.root or not here.graph.ends_with_main(entry):
+    """The end of a main coroutine cancels the tasks that are left; that of one turn of it does not."""
+    if not here.copies.tasks or here.scope.turn is not None or entry != here.scope.root or not here.graph.ends_with_main(entry):
         return end
     return points.add(Op(Act.CANCEL, units=here.copies.tasks), {Outcome.DONE: (end,)})
 

@@ -80,7 +80,7 @@ class Reach:
         """Whether one of the others may do something that ends the wait of a unit: what it waits for, or its cancellation."""
         op = self.system.units[number].points[state.units[number].at].op
         for other in others:
-            if other in op.units:
+            if other in op.units or self._hands_on(state, other, op):
                 return True
             for act in self.of(state, other):
                 if act.act is Act.CANCEL and self._is_cancelled_by(state, act, number):
@@ -88,6 +88,14 @@ class Reach:
                 if op.on >= 0 and self.wakes(act, op):
                     return True
         return False
+
+    def _hands_on(self, state: State, other: int, wait: Op) -> bool:
+        """Whether one who has been woken at the same place may leave what he was woken for to the next."""
+        it = state.units[other]
+        if it.status not in (Status.WOKEN, Status.GIVEN) or it.at < 0:
+            return False
+        op = self.system.units[other].points[it.at].op
+        return op.on == wait.on >= 0 and op.act is wait.act
 
     def _is_cancelled_by(self, state: State, act: Op, number: int) -> bool:
         """A cancellation of one who waits for the unit goes on to it."""

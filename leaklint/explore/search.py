@@ -17,9 +17,9 @@ from enum import Enum, auto
 
 from leaklint.explore.acts import OutOfBounds
 from leaklint.explore.reach import Reach
-from leaklint.explore.state import State, Status, initial
+from leaklint.explore.state import Alarm, State, Status, initial
 from leaklint.explore.steps import Move, movable, moves
-from leaklint.explore.system import System
+from leaklint.explore.system import Act, System
 from leaklint.explore.twins import canonical
 
 MOST_STATES = 5_000
@@ -132,9 +132,7 @@ def stuck_units(system: System, state: State) -> frozenset[Stuck]:
 def stuck_in(system: System, reach: Reach, state: State) -> frozenset[Stuck]:
     """The units that wait and that nobody can wake any more: neither those who may still move, nor what they start. Who shares an event
     loop with one that holds it while it waits does not come to move."""
-    waiting = {number for number, it in enumerate(state.units) if it.at >= 0 and it.status is Status.WAITING}
-    able = set(movable(system, state))
-    stuck = waiting - able
+    stuck = {number for number in range(len(system.units)) if _waits_for_others(system, state, number)}
     if not stuck:
         return frozenset()
     while True:
@@ -144,3 +142,12 @@ def stuck_in(system: System, reach: Reach, state: State) -> frozenset[Stuck]:
         if not saved:
             return frozenset(Stuck(number, state.units[number].at) for number in stuck)
         stuck -= saved
+
+
+def _waits_for_others(system: System, state: State, number: int) -> bool:
+    """Whether a unit waits, and neither time nor a cancellation that is on its way ends that."""
+    it = state.units[number]
+    if it.at < 0 or it.status is not Status.WAITING or it.alarm is not Alarm.NONE:
+        return False
+    op = system.units[number].points[it.at].op
+    return not op.timed and op.act is not Act.PAUSE

@@ -10,8 +10,11 @@ import pytest
 from explore.programs import Block, Do, Program, Running, end_of, some_program, system_of
 from explore.schedules import every_order
 
+from leaklint.explore.acts import OutOfBounds
 from leaklint.explore.reach import Reach
-from leaklint.explore.search import ends
+from leaklint.explore.search import ends, stuck_in
+from leaklint.explore.state import State, initial
+from leaklint.explore.steps import movable, moves
 from leaklint.explore.system import Act, Op, System
 
 _MOST_STATES = 3_000
@@ -49,6 +52,49 @@ def test_every_end_of_every_schedule(first: int) -> None:
             compared += 1
             assert told == seen, f"program {seed}"
     assert compared >= _AT_ONCE * 0.8
+
+
+@pytest.mark.parametrize("loop", [0, None])
+def test_who_is_stuck_stays_so(loop: int | None) -> None:
+    """In every state that any schedule comes to, whoever is said to be stuck does nothing in all that come after it."""
+    seen = 0
+    for seed in range(8_000, 8_120):
+        system = system_of(some_program(seed), loop)
+        after = _graph(system)
+        if after is None:
+            continue
+        reach = Reach(system)
+        for state in after:
+            for one in stuck_in(system, reach, state):
+                seen += 1
+                assert all(later.units[one.unit] == state.units[one.unit] for later in _reached(after, state)), f"program {seed}"
+    assert seen > 1_000
+
+
+def _graph(system: System, most: int = 400) -> dict[State, set[State]] | None:
+    """Every state with those that one move leads to; None where there are more."""
+    todo, found = [initial(system)], dict[State, set[State]]()
+    while todo:
+        state = todo.pop()
+        if state in found:
+            continue
+        try:
+            found[state] = {move.state for number in movable(system, state) for move in moves(system, state, number)}
+        except OutOfBounds:
+            return None
+        if len(found) > most:
+            return None
+        todo += found[state]
+    return found
+
+
+def _reached(after: dict[State, set[State]], state: State) -> set[State]:
+    seen, todo = {state}, [state]
+    while todo:
+        for other in after[todo.pop()] - seen:
+            seen.add(other)
+            todo.append(other)
+    return seen
 
 
 @pytest.mark.parametrize("loop", [0, None])

@@ -134,7 +134,7 @@ def test_sentinels_ends_and_twins_are_told() -> None:
     )
     assert "`run` puts `None` into `jobs`" in sentences(events)
     assert {"`work` 1 takes `None` from `jobs`", "`work` 2 takes `None` from `jobs`"} & set(sentences(events))
-    assert [event.unit.name for event in events if event.way is Way.ENDS] == ["run"]
+    assert [event.unit.name for event in events if event.way is Way.ENDS] == ["run", "work"]
     assert events[-1].why.startswith("who puts into it or closes it: `run` has returned")
 
 
