@@ -289,9 +289,10 @@ def _leak(graph: Graph, account: Account, receive: Action, way: Way | None) -> L
         "channel": channel.name, "operation": receive.method, "function": graph.qualname(function) or "the module",
         "growth": grows(graph, often, "waiting caller", function) if account.joins else "",
     }  # fmt: skip
+    joins = tuple(graph.step(join.function, join.at, "it waits here") for join in account.joins)
     return Leak(
         program.path(function.module), receive.at, graph.qualname(function), facts, Confidence.LIKELY, often.growth, tuple(trace),
-        _variant(way),
+        _variant(way), blocked=joins,
     )  # fmt: skip
 
 
