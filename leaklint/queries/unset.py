@@ -121,4 +121,7 @@ def _leak(graph: Graph, wait: Action, obj: int, instead: Action, unit: Unit, ent
         "unit": unit.name,
         "growth": grows(graph, often, "waiter", wait.function),
     }
-    return Leak(program.path(wait.function.module), wait.at, graph.qualname(wait.function), facts, Confidence.LIKELY, often.growth, trace)
+    return Leak(
+        program.path(wait.function.module), wait.at, graph.qualname(wait.function), facts, Confidence.LIKELY, often.growth, trace,
+        blocked=(graph.step(wait.function, wait.at, "it waits here"),),
+    )  # fmt: skip
