@@ -6,14 +6,11 @@ The order in which those who wait are woken, what a cancelled one hands on to th
 
 from __future__ import annotations
 
-from leaklint.explore.state import Alarm, ChannelState, Draft, EventState, LockState, State, Status
+from leaklint.explore.flags import MOST_ITEMS, OutOfBounds, on_flag, told
+from leaklint.explore.lives import on_units
+from leaklint.explore.state import ChannelState, Draft, EventState, LockState, Status
 from leaklint.explore.system import (
     ALL,
-    CANCELLED,
-    FAILED,
-    NOTHING,
-    RETURNED,
-    UNKNOWN,
     Act,
     Barrier,
     Channel,
@@ -23,13 +20,6 @@ from leaklint.explore.system import (
     Outcome,
     System,
 )
-
-MOST_ITEMS = 12
-"""A channel without a bound that holds more makes the exploration inconclusive, not endless."""
-
-
-class OutOfBounds(Exception):
-    """More units, or more elements, than the system has room for."""
 
 
 def act(system: System, draft: Draft, unit: int, op: Op, woken: Status | None) -> Outcome | None:
@@ -46,9 +36,9 @@ def act(system: System, draft: Draft, unit: int, op: Op, woken: Status | None) -
         case Act.WAIT | Act.SET | Act.CLEAR | Act.IS_SET | Act.LISTEN | Act.NOTIFY:
             return _on_event(system, draft, unit, op, woken)
         case Act.ASSIGN | Act.ADD | Act.TAKE | Act.EQUALS | Act.LESS | Act.IS_TRUE | Act.RECEIVED:
-            return _on_flag(draft, unit, op)
+            return on_flag(draft, unit, op)
         case _:
-            return _on_units(system, draft, unit, op, woken)
+            return on_units(system, draft, unit, op, woken)
 
 
 def leave(system: System, draft: Draft, unit: int, op: Op, woken: Status) -> None:
@@ -73,46 +63,6 @@ def leave(system: System, draft: Draft, unit: int, op: Op, woken: Status) -> Non
             draft.resources[op.on] = state._replace(waiters=_without(state.waiters, unit))
         case _:
             pass
-
-
-def cancel(system: System, draft: Draft, unit: int, through: frozenset[int] = frozenset()) -> bool:
-    """Cancel a unit, or what it waits for; whether there was anything to cancel. Threads cannot be cancelled. `through`: the units whose
-    cancellation came here: those that wait for each other in a ring are told themselves."""
-    it = draft.units[unit]
-    if it.at < 0 or it.status is Status.IDLE or system.units[unit].loop is None:
-        return False
-    if it.status is Status.WAITING and it.alarm is Alarm.NONE and unit not in through:
-        op, further = system.units[unit].points[it.at].op, through | {unit}
-        if op.act is Act.JOIN and not op.shielded:
-            return cancel(system, draft, op.units[0], further)
-        if op.act is Act.GROUP:
-            for other in op.units:
-                cancel(system, draft, other, further)
-        if op.act is Act.GATHER:
-            told = [cancel(system, draft, other, further) for other in op.units]
-            if any(told):
-                draft.units[unit] = draft.units[unit]._replace(note=draft.units[unit].note or CANCELLED)
-                return True
-    draft.units[unit] = draft.units[unit]._replace(alarm=Alarm.CANCEL)
-    return True
-
-
-def ended(system: System, draft: Draft, unit: int) -> None:
-    """A unit has come to its end: wake those who wait for that, and cancel those who end with it."""
-    if draft.units[unit].at == FAILED:
-        for parent, children in system.groups:
-            if unit in children:
-                for other in children:
-                    cancel(system, draft, other)
-                it = draft.units[parent]
-                is_leaving = it.at >= 0 and system.units[parent].points[it.at].op.act is Act.GROUP and it.status is Status.WAITING
-                if not is_leaving:
-                    cancel(system, draft, parent)
-    for other, it in enumerate(draft.units):
-        if it.status is Status.WAITING and it.at >= 0:
-            op = system.units[other].points[it.at].op
-            if unit in op.units and op.act in (Act.JOIN, Act.GATHER, Act.ALL, Act.ANY, Act.GROUP):
-                _told_of_end(draft, other, op)
 
 
 # --- channels
@@ -235,7 +185,7 @@ def _on_lock(system: System, draft: Draft, unit: int, op: Op, woken: Status | No
     assert isinstance(spec, Lock)
     assert isinstance(state, LockState)
     if op.act is Act.IS_HELD:
-        return _told(state.free == 0)
+        return told(state.free == 0)
     if op.act is Act.RELEASE:
         if spec.is_reentrant and state.depth > 1:
             draft.resources[op.on] = state._replace(depth=state.depth - 1)
@@ -331,99 +281,3 @@ def _wake_all(draft: Draft, waiters: tuple[int, ...]) -> None:
     for other in waiters:
         if draft.is_waiting(other):
             draft.wake(other)
-
-
-# --- flags and received elements
-
-
-def is_open(draft: State | Draft, op: Op) -> bool:
-    """Whether the outcome depends on a flag of which nothing is known."""
-    return op.act in _LOOKING and draft.resources[op.on] == UNKNOWN
-
-
-_LOOKING = frozenset({Act.TAKE, Act.EQUALS, Act.LESS, Act.IS_TRUE})
-
-
-def _on_flag(draft: Draft, unit: int, op: Op) -> Outcome:
-    if op.act is Act.RECEIVED:
-        return _told(draft.units[unit].received == op.value)
-    value = draft.resources[op.on]
-    assert isinstance(value, int)
-    match op.act:
-        case Act.ASSIGN:
-            draft.resources[op.on] = op.value
-        case Act.ADD:
-            draft.resources[op.on] = _sum(value, op.value)
-        case Act.TAKE:
-            if value == 0:
-                return Outcome.REFUSED
-            draft.resources[op.on] = _sum(value, -1)
-        case Act.EQUALS:
-            return _told(value == op.value)
-        case Act.LESS:
-            return _told(value < op.value)
-        case _:
-            return _told(value not in (0, NOTHING))
-    return Outcome.DONE
-
-
-def _told(holds: bool) -> Outcome:
-    return Outcome.DONE if holds else Outcome.REFUSED
-
-
-def _sum(value: int, more: int) -> int:
-    """Raises OutOfBounds: a count that grows for ever makes the exploration inconclusive, not endless."""
-    if value in (UNKNOWN, NOTHING):
-        return UNKNOWN
-    if abs(value + more) > MOST_ITEMS:
-        raise OutOfBounds
-    return value + more
-
-
-# --- units
-
-
-def _on_units(system: System, draft: Draft, unit: int, op: Op, woken: Status | None) -> Outcome | None:
-    match op.act:
-        case Act.SPAWN:
-            for other in op.units:
-                if draft.units[other].status is Status.IDLE:
-                    draft.wake(other, Status.NEW)
-                    return Outcome.DONE
-            raise OutOfBounds
-        case Act.CANCEL:
-            for other in op.units:
-                cancel(system, draft, other)
-            return Outcome.DONE
-        case _ if woken is not None:
-            return _ENDS[draft.units[unit].note]
-        case _:
-            _told_of_end(draft, unit, op)
-            return _ENDS[draft.units[unit].note] if draft.units[unit].status is Status.WOKEN else None
-
-
-_ENDS = {RETURNED: Outcome.DONE, FAILED: Outcome.FAILED, CANCELLED: Outcome.CANCELLED}
-
-
-def _told_of_end(draft: Draft, unit: int, op: Op) -> None:
-    """Wake a unit if enough of those it waits for have ended, and note how that ends the wait."""
-    others = [draft.units[other] for other in op.units if draft.units[other].status is not Status.IDLE]
-    ends = [other.at for other in others if other.at < 0]
-    is_over = len(ends) == len(others)
-    note = draft.units[unit].note
-    match op.act:
-        case Act.JOIN if ends:
-            note = ends[0]
-        case Act.GATHER if any(end != RETURNED for end in ends):
-            note = next(end for end in ends if end != RETURNED)
-        case Act.GATHER if is_over:
-            note = note or RETURNED
-        case Act.ALL if is_over:
-            note = RETURNED
-        case Act.GROUP if is_over:
-            note = FAILED if FAILED in ends else RETURNED
-        case Act.ANY if ends:
-            note = RETURNED
-        case _:
-            return
-    draft.units[unit] = draft.units[unit]._replace(status=Status.WOKEN, note=note)

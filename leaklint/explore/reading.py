@@ -9,7 +9,7 @@ from functools import cached_property
 from leaklint import ir
 from leaklint.catalog.grammar import Does
 from leaklint.exits.sentinels import is_sentinel
-from leaklint.explore.acts import MOST_ITEMS
+from leaklint.explore.flags import MOST_ITEMS
 from leaklint.explore.resources import Resources
 from leaklint.explore.variables import constant
 from leaklint.graph import Graph

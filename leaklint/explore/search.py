@@ -11,11 +11,11 @@ not follow, because it would change nothing:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from leaklint.explore.acts import OutOfBounds
+from leaklint.explore.flags import OutOfBounds
 from leaklint.explore.reach import Reach
 from leaklint.explore.state import Alarm, State, Status, initial
 from leaklint.explore.steps import Move, movable, moves
@@ -65,7 +65,7 @@ def explore(system: System, wanted: frozenset[Stuck] | None = None, most: int = 
         if len(came) > most:
             is_complete = False
             break
-        found, is_whole = _successors(system, reach, state, came.keys())
+        found, is_whole = successors(system, reach, state, came.keys())
         is_complete = is_complete and is_whole
         for target, move in found.items():
             if target not in came:
@@ -74,24 +74,7 @@ def explore(system: System, wanted: frozenset[Stuck] | None = None, most: int = 
     return Result(Verdict.NEVER if is_complete else Verdict.UNDECIDED, len(came))
 
 
-def ends(system: System, most: int = MOST_STATES) -> Iterator[State] | None:
-    """The states after which nothing moves any more; None where not every state could be seen."""
-    reach = Reach(system)
-    start = canonical(system, initial(system))
-    seen, todo, found = {start}, [start], []
-    while todo:
-        state = todo.pop()
-        after, is_whole = _successors(system, reach, state, seen)
-        if not is_whole or len(seen) > most:
-            return None
-        if not after:
-            found.append(state)
-        todo += after.keys() - seen
-        seen |= after.keys()
-    return iter(found)
-
-
-def _successors(system: System, reach: Reach, state: State, known: Collection[State]) -> tuple[dict[State, Move], bool]:
+def successors(system: System, reach: Reach, state: State, known: Collection[State]) -> tuple[dict[State, Move], bool]:
     """The states after the moves that are enough, and whether there was room for all of them: those of one unit that is in nobody's way,
     or of all. A unit that would only come round to where it was must not keep the others from moving."""
     able = movable(system, state)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from leaklint.explore.acts import act, cancel, ended, is_open, leave
+from leaklint.explore.acts import act, leave
+from leaklint.explore.flags import is_open
+from leaklint.explore.lives import cancel, ended
 from leaklint.explore.state import Alarm, Draft, State, Status, UnitState
 from leaklint.explore.system import CANCELLED, RETURNED, Act, Outcome, System
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from types import MappingProxyType
 
 
 class Act(Enum):
@@ -183,8 +182,3 @@ class System:
             if unit.twin is not None:
                 numbers.setdefault(unit.twin, []).append(number)
         object.__setattr__(self, "twins", tuple(tuple(group) for group in numbers.values() if len(group) > 1))
-
-
-def ways(**targets: int | tuple[int, ...]) -> Mapping[Outcome, tuple[int, ...]]:
-    """`ways(done=3, cancelled=(4, 5))`"""
-    return MappingProxyType({Outcome[name.upper()]: (to,) if isinstance(to, int) else to for name, to in targets.items()})

@@ -10,12 +10,13 @@ import pytest
 from explore.programs import Block, Do, Program, Running, end_of, some_program, system_of
 from explore.schedules import every_order
 
-from leaklint.explore.acts import OutOfBounds
+from leaklint.explore.flags import OutOfBounds
 from leaklint.explore.reach import Reach
-from leaklint.explore.search import ends, stuck_in
+from leaklint.explore.search import stuck_in, successors
 from leaklint.explore.state import State, initial
 from leaklint.explore.steps import movable, moves
 from leaklint.explore.system import Act, Op, System
+from leaklint.explore.twins import canonical
 
 _MOST_STATES = 3_000
 _MOST_ORDERS = 400
@@ -23,8 +24,25 @@ _PROGRAMS = 2_150
 _AT_ONCE = 50
 
 
+def _ends(system: System, most: int = _MOST_STATES) -> Iterator[State] | None:
+    """The states after which nothing moves any more; None where not every state could be seen."""
+    reach = Reach(system)
+    start = canonical(system, initial(system))
+    seen, todo, found = {start}, [start], []
+    while todo:
+        state = todo.pop()
+        after, is_whole = successors(system, reach, state, seen)
+        if not is_whole or len(seen) > most:
+            return None
+        if not after:
+            found.append(state)
+        todo += after.keys() - seen
+        seen |= after.keys()
+    return iter(found)
+
+
 def ends_of(system: System) -> set[tuple[str, ...]] | None:
-    found = ends(system, _MOST_STATES)
+    found = _ends(system)
     return {end_of(system, state) for state in found} if found is not None else None
 
 
