@@ -138,14 +138,17 @@ class _Judge:
 
     def _hears(self, function: FunctionId, loop: ir.While, stop: _Stop) -> bool:
         called = {c for n in _sites(loop) for c in self.program.state.callees.get(function.site(n), ())}
-        below = self.program.reached(called) - {function}
+        asked = {c for c in self.program.calls.get(function, ()) if self.program.node(c).name in _attributes(loop)}  # properties
+        below = self.program.reached(called | asked) - {function}
         return self._looks(function, stop, loop) or any(self._looks(one, stop) for one in below)
 
     def _is_retry(self, function: FunctionId, loop: ir.While) -> bool:
         """Whether the loop sleeps and comes again after an exception that it catches, and counts neither turns nor time."""
         tests = [loop.test, *(s.test for s in walk(loop.body) if isinstance(s, ir.Branch))]
-        if any(isinstance(e, ir.Comparison) and _ORDERS & set(e.operators) for test in tests for e in subexpressions(test)):
-            return False
+        counts = {_word(s.target) for s in walk(loop.body) if isinstance(s, ir.Augment)}
+        for one in (e for test in tests for e in subexpressions(test) if isinstance(e, ir.Comparison)):
+            if _ORDERS & set(one.operators) or counts & {_word(side) for side in (one.left, *one.rights)}:
+                return False
         if not any(isinstance(e, ir.Call) and _word(e.function) == "sleep" for e in _parts(loop)):
             return False
         inside = {id(s) for s in walk(loop.body)}
