@@ -59,7 +59,7 @@ QUERIES: dict[str, Query] = {
         block="unit operation channel reader growth",
         fails="unit operation channel sender growth",
     ),
-    "outlived": _query(outlived, "channel producer growth", caller="channel producer growth"),
+    "outlived": _query(outlived, "channel producer growth", caller="channel producer growth", buffer="channel producer growth"),
     "closed-by-receiver": _query(closed_by_receiver, "consumer producer channel growth"),
     "miscounted": _query(
         miscounted,

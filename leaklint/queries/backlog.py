@@ -16,7 +16,8 @@ from leaklint.link.raising import ANY
 from leaklint.link.syntax import expressions, subexpressions, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
-from leaklint.paths import is_endless, semantics
+from leaklint.paths import is_endless
+from leaklint.queries.catching import is_caught
 from leaklint.queries.outlived import Consumption, consumptions, is_many, outside
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
@@ -105,26 +106,10 @@ def _death(graph: Graph, consumption: Consumption, unit: Unit) -> _Death | None:
     for stmt in walk(consumption.loop.body):
         for call in (e for expression in expressions(stmt) for e in subexpressions(expression) if isinstance(e, ir.Call)):
             names = raising.of_call(function, call) - over - {ANY} if call.site != consumption.site else frozenset[str]()
-            left = [name for name in sorted(names) if not _is_caught(graph, function, call, name)]
+            left = [name for name in sorted(names) if not is_caught(graph, function, call, name)]
             if left:
                 return _Death(function, call.at, left[0])
     return None
-
-
-def _is_caught(graph: Graph, function: FunctionId, call: ir.Call, name: str) -> bool:
-    """Whether a handler or a block around the call stops the exception."""
-    place = graph.program.place(function, call.site)
-    swallowed = semantics(graph.program, function).swallowed
-    for one in place.around if place is not None else ():
-        match one.stmt:
-            case ir.Try(handlers=handlers) if one.block == "body":
-                if any(graph.program.raising.catches(function.module, handler, name) for handler in handlers):
-                    return True
-            case ir.With(items=items) if any(swallowed(item) for item in items):
-                return True
-            case _:
-                pass
-    return False
 
 
 def _leak(graph: Graph, channel: Channel, unit: Unit, death: _Death, send: Action, often: Recurrence) -> Leak:

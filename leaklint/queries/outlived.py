@@ -15,6 +15,7 @@ from leaklint.link.actions import Action
 from leaklint.link.syntax import expressions, subexpressions, walk
 from leaklint.link.values import FunctionId
 from leaklint.paths import Edge, Node
+from leaklint.queries.forsaken import forsaken
 from leaklint.queries.query import NoOptions
 from leaklint.queries.rescue import Rescue, in_group
 from leaklint.queries.wording import grows, kind_of
@@ -61,6 +62,7 @@ def outlived(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         leak = _judge(graph, channel, consumption, sends)
         if leak is not None:
             yield leak
+    yield from forsaken(graph)
 
 
 def consumptions(graph: Graph, receive: Action) -> Iterator[Consumption]:
