@@ -168,7 +168,8 @@ class Operation(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab")
     makes     see `Makes`; capacity: of the channel that `makes = "pair"` makes.
     weak      true: of a call that makes a container: what is in it is not kept alive by it.
     undone    the function of the same module, or the method of the same type, that takes back what this one registers.
-    keeps     true: the library holds a strong reference to the unit (nothing leaks when the result is dropped).
+    keeps     true: the library holds a strong reference to the unit (nothing leaks when the result is dropped); of a decorator: it keeps
+              every result with its arguments, as far as `capacity` goes.
     daemon    for spawn: the unit does not keep the process alive.
     value     the parameter that is the message sent or stored, or the value copied.
     wakes     for close: false if those who wait at the other end go on waiting.

@@ -18,7 +18,10 @@ _VERBS = (
     r"|add_done_callback|create_future|task_done|wait_for|gather|memory_object_stream|memory_channel"
 )
 _METHODS = r"\.(?:acquire|release|cancel|shutdown|aclose)\b|\.(?:join|set|wait|start|stop|close)\(\)|while (?:True|1)\b"
-_MEMORY = r"deepcopy|memoryview|ExitStack|finalize\(|lru_cache|fetchall|readlines|ClientSession|create_connection"
+_MEMORY = (
+    r"deepcopy|memoryview|ExitStack|finalize\(|lru_cache|functools\.cache\b|functools import .*\bcache\b|fetchall|readlines"
+    r"|ClientSession|create_connection"
+)
 
 # Every alternative begins with a letter, not a class of letters: then the engine skips at once what begins none of them.
 _WORDS = re.compile("|".join((_MODULES, _PRIMITIVES, _VERBS, _METHODS, _MEMORY)).encode())

@@ -10,6 +10,7 @@ from msgspec import Struct
 from leaklint.finding import Leak
 from leaklint.graph import Graph
 from leaklint.queries.backlog import backlog
+from leaklint.queries.cached import cached_for_ever
 from leaklint.queries.closing import closed_by_receiver
 from leaklint.queries.copied import copied
 from leaklint.queries.counting import miscounted
@@ -150,6 +151,7 @@ QUERIES: dict[str, Query] = {
     "ordered-differently": _query(
         ordered_differently, "object other function elsewhere growth", ring="object other function elsewhere growth"
     ),
+    "cached-for-ever": _query(cached_for_ever, "function object growth"),
     "deferred": _query(deferred, "operation object loop growth", call="operation object resource growth"),
     "kept-while-idle": _query(kept_while_idle, "function object growth"),
     "copied": _query(
