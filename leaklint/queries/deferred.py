@@ -10,7 +10,7 @@ from leaklint.catalog.grammar import Does, Kind
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.syntax import parts, subexpressions, walk
+from leaklint.link.syntax import expressions, parts, subexpressions, walk
 from leaklint.link.values import FunctionId, LibraryMethod, Site
 from leaklint.obligations.tables import MAKERS
 from leaklint.queries.query import NoOptions
@@ -106,7 +106,7 @@ def _in_calls(graph: Graph, put: _Put) -> Leak | None:
     if often.growth not in (Growth.PER_CALL, Growth.PER_ITERATION):
         return None
     for name in sorted(_released(graph, put)):
-        used = _used_up(graph, function, name)
+        used = _used_up(graph, put, name)
         if used is not None:
             made, waits = used
             steps = (
@@ -136,18 +136,11 @@ def _released(graph: Graph, put: _Put) -> set[str]:
     return found
 
 
-def _used_up(graph: Graph, function: FunctionId, name: str) -> tuple[tuple[FunctionId, ir.Span], Action] | None:
+def _used_up(graph: Graph, put: _Put, name: str) -> tuple[tuple[FunctionId, ir.Span], Action] | None:
     """Where the function makes what the name stands for, and where it waits for it, when nobody else gets it."""
-    program = graph.program
-    for stmt in walk(program.node(function).body):
-        match stmt:
-            case ir.Return(value=value) if value is not None and _is_handed_on(value, name):
-                return None
-            case ir.Bind(targets=targets, value=value) if _is_handed_on(value, name):
-                if any(not _is_passing(program.node(function), target) for target in targets):
-                    return None
-            case _:
-                pass
+    program, function = graph.program, put.function
+    if _gets_away(graph, put, name):
+        return None
     for obj in sorted(program.denoted(function, ir.Name(name))):
         made = program.made_at(obj)
         if made is None or made[0].source != function.source:
@@ -156,6 +149,38 @@ def _used_up(graph: Graph, function: FunctionId, name: str) -> tuple[tuple[Funct
         if waits:
             return made, waits[-1]
     return None
+
+
+def _gets_away(graph: Graph, put: _Put, name: str) -> bool:
+    """Whether anybody else may get what the name stands for: it is returned, kept, given to a call, or seen by a nested function."""
+    program, function = graph.program, put.function
+    node = program.node(function)
+    for stmt in walk(node.body):
+        match stmt:
+            case ir.DefineFunction(function=index):
+                if name in {p.id for one in walk(program.node(function.inner(index)).body) for p in _names(one)}:
+                    return True
+            case ir.Return(value=value) if value is not None and _holds(value, name):
+                return True
+            case ir.Bind(targets=targets, value=value) if _holds(value, name):
+                if any(not _is_passing(node, target) for target in targets):
+                    return True
+            case _:
+                pass
+        for part in (p for e in expressions(stmt) for p in subexpressions(e)):
+            match part:
+                case ir.Yield(value=value) if value is not None and _holds(value, name):
+                    return True
+                case ir.Call(arguments=arguments, at=at, site=site) if at != put.call.at and not _stacks(graph, function.site(site)):
+                    if any(_holds(one.value, name) for one in arguments) and not program.is_inert(function.site(site)):
+                        return True
+                case _:
+                    pass
+    return False
+
+
+def _names(stmt: ir.Stmt) -> Iterator[ir.Name]:
+    yield from (p for e in expressions(stmt) for p in subexpressions(e) if isinstance(p, ir.Name))
 
 
 def _is_passing(function: ir.Function, target: ir.Expr) -> bool:
@@ -176,13 +201,13 @@ def _is_passing(function: ir.Function, target: ir.Expr) -> bool:
     return False
 
 
-def _is_handed_on(value: ir.Expr, name: str) -> bool:
+def _holds(value: ir.Expr, name: str) -> bool:
     """Whether the value holds what the name stands for: `reader` and `Wrapper(reader)` do, `reader.read()` does not."""
     match value:
         case ir.Attribute():
             return False
         case _:
-            return value == ir.Name(name) or any(_is_handed_on(part, name) for part in parts(value))
+            return value == ir.Name(name) or any(_holds(part, name) for part in parts(value))
 
 
 # --- for people
