@@ -20,7 +20,7 @@ _VERBS = (
 _METHODS = r"\.(?:acquire|release|cancel|shutdown|aclose)\b|\.(?:join|set|wait|start|stop|close)\(\)|while (?:True|1)\b"
 _MEMORY = (
     r"deepcopy|memoryview|ExitStack|finalize\(|lru_cache|functools\.cache\b|functools import .*\bcache\b|fetchall|readlines"
-    r"|ClientSession|create_connection"
+    r"|ClientSession|create_connection|def __new__"
 )
 
 # Every alternative begins with a letter, not a class of letters: then the engine skips at once what begins none of them.

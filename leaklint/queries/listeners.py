@@ -182,8 +182,11 @@ def _replaces(use: Use) -> bool:
 
 
 def _is_guarded(graph: Graph, one: Registration) -> bool:
-    """Whether a flag that outlives the object says whether it has been done already."""
+    """Whether a flag that outlives the object says whether it has been done already, or one of an object that is made only once and set
+    up again by each call of its class."""
     names, module = graph.program.state.names, one.function.module
+    if _leaves_when_done(graph.program.node(one.function), one.at):
+        return True
     place = graph.program.place(one.function, one.call.site) if one.call is not None else None
     for around in place.around if place is not None else ():
         test = around.stmt.test if isinstance(around.stmt, ir.Branch) else None
@@ -198,11 +201,41 @@ def _is_guarded(graph: Graph, one: Registration) -> bool:
     return False
 
 
+def _leaves_when_done(function: ir.Function, at: ir.Span) -> bool:
+    """Whether a constructor returns before the place when its object has something already that a new one does not have."""
+    bound: set[ir.Expr] = set()
+    for stmt in function.body if function.name == "__init__" else ():
+        match stmt:
+            case ir.Bind(targets=targets):
+                bound |= {one for one in targets if isinstance(one, ir.Attribute)}
+            case ir.Branch(test=test, body=(*_, ir.Return()), at=where) if where.line < at.line:
+                parts = list(subexpressions(test))
+                whole = [one for one in parts if isinstance(one, ir.Call) and any(a.value == ir.Name("self") for a in one.arguments)]
+                if whole or any(isinstance(one, ir.Attribute) and one.base == ir.Name("self") and one not in bound for one in parts):
+                    return True
+            case _:
+                pass
+    return False
+
+
 def _comes_and_goes(graph: Graph, function: FunctionId) -> bool:
     """Whether more than one object of the class may be made over the life of the process, and registers itself."""
     program = graph.program
     versions = [v for v in program.versions(function) if v in program.live]
-    return bool(versions) and not any(graph.runs_once(v) for v in versions)
+    return bool(versions) and not any(graph.runs_once(v) for v in versions) and not _is_called_at_one_place(graph, versions)
+
+
+def _is_called_at_one_place(graph: Graph, versions: list[FunctionId]) -> bool:
+    """Whether a constructor runs once when what its class's own `__new__` calls is left out: that makes the object of the same call."""
+    program = graph.program
+    callers = {caller for one in versions for caller in program.callers.get(one, frozenset())}
+    others = [caller for caller in callers if program.node(caller).name != "__new__"]
+    if len(others) != 1 or len(others) == len(callers) or any(one in program.openness.callable for one in versions):
+        return False
+    (caller,) = others
+    numbers = {number for one in versions for number in graph.calls_to(caller, one)}
+    places = [program.place(caller, number) for number in numbers]
+    return graph.runs_once(caller) and len(places) == 1 and all(p is not None and not p.loops and not p.in_comprehension for p in places)
 
 
 def _made_by(graph: Graph, one: Registration) -> bool:
