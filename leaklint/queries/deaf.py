@@ -29,8 +29,8 @@ _ORDERS = frozenset({"<", "<=", ">", ">="})
 
 @dataclass(frozen=True, slots=True)
 class _Stop:
-    """What a function says to a unit before it waits for it: the events and futures that it sets, the attributes that hold these or that it
-    gives a truth value, each with the objects whose attribute it is."""
+    """What a function says to a unit before it waits for it, and the unit looks at: the events and futures that it sets, the attributes
+    that hold these or get a truth value, each with the objects whose attribute it is."""
 
     join: Action
     objects: frozenset[int]
@@ -74,10 +74,15 @@ class _Judge:
                 if one != join.function or a.at.line < join.at.line
             ]
             written = [(load.name, self.program.holds(load.base)) for one in before for load in self._written.get(one, [])]
-            known = frozenset(o for a in signals for o in a.subjects if not self._is_one_of_many(o))
-            stop = _Stop(join, known, (*written, *(field for a in signals for field in self._fields(a))))
-            if any(self._looks(one, stop) for one in own):
-                yield stop
+            known = {o for a in signals for o in a.subjects if not self._is_one_of_many(o)}
+            fields = [*written, *(field for a in signals for field in self._fields(a))]
+            heard = _Stop(
+                join,
+                frozenset(o for o in known if any(self._looks(one, _Stop(join, frozenset({o}), ())) for one in own)),
+                tuple(field for field in fields if any(self._looks(one, _Stop(join, frozenset(), (field,))) for one in own)),
+            )
+            if heard.objects or heard.fields:
+                yield heard
 
     def _is_one_of_many(self, obj: int) -> bool:
         """Whether a function that several call makes it: it stands for what each of them got, and who uses one may mean another."""
@@ -149,6 +154,8 @@ class _Judge:
         for one in (e for test in tests for e in subexpressions(test) if isinstance(e, ir.Comparison)):
             if _ORDERS & set(one.operators) or counts & {_word(side) for side in (one.left, *one.rights)}:
                 return False
+        if any(isinstance(e, ir.Call) for e in subexpressions(loop.test)):  # what it asks may know of a time
+            return False
         if not any(isinstance(e, ir.Call) and _word(e.function) == "sleep" for e in _parts(loop)):
             return False
         inside = {id(s) for s in walk(loop.body)}
