@@ -15,7 +15,7 @@ from leaklint.explore.system import ALL, UNKNOWN, Act, Op, Outcome
 from leaklint.explore.variables import LENGTHS, OBJECT, assigned, is_list, is_object
 from leaklint.link.actions import Action
 from leaklint.link.sizes import length
-from leaklint.link.syntax import in_order, target_names
+from leaklint.link.syntax import in_order, parts, target_names
 from leaklint.link.values import FunctionId, Resource, Site
 from leaklint.paths import Node
 
@@ -43,15 +43,17 @@ class Operations:
     def of(self, node: Node) -> Iterator[Make]:
         """What a node does, in order: each makes the point before the one that it is given."""
         for part in node.parts:
+            perhaps = {id(inner) for one in _perhaps(part) for inner in in_order(one)}
             for expression in in_order(part):
                 match expression:
                     case ir.Call():
                         acts = self._call(expression)
-                        yield from acts * self.turns.times_in_comprehension(self.function, expression.site)
                     case ir.Await():
-                        yield from list(self._await(expression)) * self.turns.times_in_comprehension(self.function, expression.site)
+                        acts = list(self._await(expression))
                     case _:
-                        pass
+                        continue
+                acts *= self.turns.times_in_comprehension(self.function, expression.site)
+                yield from (partial(self._unless_skipped, act) for act in acts) if id(expression) in perhaps else acts
         yield from self._assignments(node)
         if isinstance(node.stmt, ir.With) and node.kind in ("enter", "exit"):
             items = node.stmt.items if node.kind == "enter" else node.stmt.items[::-1]
@@ -59,6 +61,10 @@ class Operations:
                 yield from self._item(item, node.kind)
         if node.thrown and self._is_risky(node):
             yield lambda way, then: self._risk(way, then)
+
+    def _unless_skipped(self, act: Make, way: Ways, then: int) -> int:
+        """What an expression does that is not always evaluated."""
+        return self.points.add(Op(Act.GUESS), {Outcome.DONE: (act(way, then), then)})
 
     def _assignments(self, node: Node) -> Iterator[Make]:
         """What a statement does to flags."""
@@ -349,6 +355,22 @@ class Operations:
         unless = action.call.operation.fails_early
         given = action.call.given.get(unless) if unless is not None else None
         return unless is not None and not (isinstance(given, ir.Constant) and given.text == "True")
+
+
+def _perhaps(expression: ir.Expr) -> Iterator[ir.Expr]:
+    """The parts of an expression that are evaluated or not, as others decide."""
+    match expression:
+        case ir.Operation(operator="and" | "or", operands=(first, *rest)):
+            yield from rest
+            yield from _perhaps(first)
+        case ir.Choice(test=test, then=then, otherwise=otherwise):
+            yield from (then, otherwise)
+            yield from _perhaps(test)
+        case ir.Comprehension(clauses=clauses) if any(clause.conditions for clause in clauses):
+            yield expression.element
+        case _:
+            for part in parts(expression):
+                yield from _perhaps(part)
 
 
 def _targets(target: ir.Expr) -> list[ir.Expr]:
