@@ -11,7 +11,7 @@ from msgspec import structs
 from leaklint.explore.automata import Built, build
 from leaklint.explore.points import Unsupported
 from leaklint.explore.scope import Scope, Scopes
-from leaklint.explore.search import Result, Stuck, Verdict, explore
+from leaklint.explore.search import MOST_STATES, Result, Stuck, Verdict, explore
 from leaklint.explore.witness import told
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
@@ -39,10 +39,10 @@ class Judgement:
 
 
 class Explorer:
-    """Answers for one program."""
+    """Answers for one program. `most`: the states explored for one wait, once with guesses and once without."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, most: int = MOST_STATES) -> None:
+        self.graph, self.most = graph, most
         self._scopes = Scopes(graph)
         self._judgements: dict[tuple[frozenset[int], Site], Judgement] = {}
         self._around: dict[frozenset[int], Scope | str] = {}
@@ -69,12 +69,12 @@ class Explorer:
         wanted = _places_of(built, action.site)
         if not wanted:
             return Judgement(Finding.UNDECIDED, "nobody in sight comes to it")
-        cautious = explore(replace(built.system, is_bold=False), wanted)
+        cautious = explore(replace(built.system, is_bold=False), wanted, self.most)
         if cautious.verdict is Verdict.STUCK:
             return Judgement(Finding.PROVEN, "", cautious.states, cautious, built)
         if cautious.verdict is Verdict.UNDECIDED:  # there are only more with guesses
             return Judgement(Finding.UNDECIDED, "too many states", cautious.states)
-        bold = explore(built.system, wanted)
+        bold = explore(built.system, wanted, self.most)
         states = cautious.states + bold.states
         match bold.verdict:
             case Verdict.STUCK:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leaklint import ir
-from leaklint.explore.reading import FALSE, LOWEST, NONE, Reading
+from leaklint.explore.reading import DATA, FALSE, LOWEST, NONE, Reading
 from leaklint.explore.system import NOTHING, Act, Op, Outcome
 from leaklint.explore.variables import predicate
 from leaklint.link.values import FunctionId
@@ -67,7 +67,11 @@ class Predicates:
         if function == self.frame.function and (told := predicate(self.setting.graph, function, test)) is not None:
             return self._test(*told, true, false, here)
         both = (*true, *false)
-        return self.points.choose(both) if reading.is_data(test) else self.points.add(Op(Act.GUESS), {Outcome.DONE: both})
+        guess = self.points.add(Op(Act.GUESS), {Outcome.DONE: both})
+        if not reading.is_data(test):
+            return guess
+        free = self.points.choose(both)
+        return self._received(DATA, (free,), (guess,)) if reading.speaks_of_received(test) else free
 
     def _received(self, code: int, true: Targets, false: Targets) -> int:
         return self.points.add(Op(Act.RECEIVED, value=code), {Outcome.DONE: true, Outcome.REFUSED: false})

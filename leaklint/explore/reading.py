@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -67,6 +68,10 @@ class Reading:
             case _:
                 return False
 
+    def _gives(self, value: ir.Expr) -> bool:
+        """Whether a value is what a receive in it gives; what another name holds is not followed."""
+        return not any(isinstance(part, ir.Name) for part in _heads(value)) and self.is_received(value)
+
     @cached_property
     def _bound(self) -> dict[str, bool]:
         """The names of the function → whether they are only bound to what the one receive of the function gives."""
@@ -74,7 +79,7 @@ class Reading:
         for node in self.graph.paths(self.function).nodes:
             match node.stmt:
                 case ir.Bind(targets=targets, value=value):
-                    gives = self.is_received(value) if not isinstance(value, ir.Name) else False
+                    gives = self._gives(value)
                     for target in targets:
                         for name in target_names(target):
                             found[name] = found.get(name, True) and gives and isinstance(target, ir.Name)
@@ -85,7 +90,7 @@ class Reading:
                 case _:
                     pass
             for part in (p for one in node.parts for p in in_order(one) if isinstance(p, ir.Walrus)):
-                found[part.target.id] = found.get(part.target.id, True) and self.is_received(part.value)
+                found[part.target.id] = found.get(part.target.id, True) and self._gives(part.value)
         return found
 
     @cached_property
@@ -106,6 +111,10 @@ class Reading:
                 found |= set(target_names(node.stmt.target))
             found |= {p.target.id for part in node.parts for p in in_order(part) if sites and isinstance(p, ir.Walrus)}
         return frozenset(found)
+
+    def speaks_of_received(self, test: ir.Expr) -> bool:
+        """Whether a test is about what was received: where that was a constant, it is no free choice."""
+        return any(isinstance(part, ir.Name) and part.id in self._derived for part in in_order(test))
 
     def code(self, expression: ir.Expr) -> int | None:
         """The number that stands for a sentinel among what is sent."""
@@ -178,3 +187,13 @@ class Reading:
         binders = Counter(bound_names(body, summary))
         loops = [s for s in walk(body) if isinstance(s, ir.For)]
         return {loop.target.id: loop for loop in loops if isinstance(loop.target, ir.Name) and binders[loop.target.id] == 1}
+
+
+def _heads(value: ir.Expr) -> Iterator[ir.Expr]:
+    """What an expression gives, below what only passes it on."""
+    yield value
+    match value:
+        case ir.Walrus(value=inner) | ir.Await(value=inner):
+            yield from _heads(inner)
+        case _:
+            pass
