@@ -117,6 +117,7 @@ QUERIES: dict[str, Query] = {
         lost="object function unit growth",
         stranded="object function unit growth",
         impatient="object function unit growth",
+        stopped="object function unit growth",
     ),
     "self-wait": _query(
         self_wait,
