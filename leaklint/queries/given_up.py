@@ -26,12 +26,15 @@ def given_up(graph: Graph) -> Iterator[Leak]:
     waits for it may run out of time, which cancels the future and leaves it where the unit finds it."""
     program = graph.program
     told: set[tuple[tuple[int, int], int]] = set()
+    impatient: dict[int, Action | None] = {}
     for answer in program.actions:
         key = (answer.function.source, answer.site.number)
         if answer.does is not Does.SIGNAL or answer.call.record.by is not None or answer.function not in program.live or key in told:
             continue
         for obj in sorted(answer.subjects):
-            wait = next((a for a in program.on(obj) if _gives_up(graph, a, obj)), None) if _lies_about(graph, obj) else None
+            if obj not in impatient:
+                impatient[obj] = next((a for a in program.on(obj) if _gives_up(graph, a, obj)), None) if _lies_about(graph, obj) else None
+            wait = impatient[obj]
             unit = _server(graph, answer, obj) if wait is not None and wait.function != answer.function else None
             if wait is not None and unit is not None:
                 told.add(key)
@@ -51,12 +54,12 @@ def _gives_up(graph: Graph, action: Action, obj: int) -> bool:
     """Whether it waits for the future, for some time only, and cancels it then; and the function does not take anything out of where the
     future lies."""
     program = graph.program
-    shields = any(a.does is Does.SHIELD and obj in a.subjects for a in program.actions_in(action.function))
-    if action.function not in program.live or action.deferred or shields:
+    if action.function not in program.live or action.deferred:
         return False
     limited = action.does is Does.BOUND and action.bounded
     within = action.does is Does.WAIT and action.method == "__await__" and not program.blocks(action)
-    return (limited or within) and not _takes_out(program.node(action.function))
+    shields = (a for a in program.actions_in(action.function) if a.does is Does.SHIELD and obj in a.subjects)
+    return (limited or within) and not any(shields) and not _takes_out(program.node(action.function))
 
 
 def _takes_out(function: ir.Function) -> bool:

@@ -15,7 +15,7 @@ from leaklint.link.actions import Action
 from leaklint.link.syntax import subexpressions, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import ClassId, ClassValue, Container, FunctionId, Instance
-from leaklint.locks.wakers import Wakening
+from leaklint.locks.wakers import Wakening, Wakers
 from leaklint.obligations.tables import MAKERS, Act, Table, Use
 from leaklint.obligations.traffic import tables as tables_of
 from leaklint.paths import Edge, Node
@@ -47,12 +47,13 @@ def stranded(graph: Graph) -> Iterator[Leak]:
     if not waits:
         return
     judge = _Judge(graph)
+    asked = judge.by_object(waits)
     told: set[tuple[ClassId | int | None, str]] = set()
-    for table in judge.tables:
+    for table in judge.tables if asked else ():
         key = (table.home, table.name)
-        objects = judge.contents(table) if key not in told else frozenset[int]()
-        for wait in waits if objects else ():
-            leak = judge.of(table, objects, wait)
+        objects = judge.contents(table) & asked.keys() if key not in told else frozenset[int]()
+        for wait in dict.fromkeys(wait for obj in sorted(objects) for wait in asked[obj]):
+            leak = judge.of(table, wait)
             if leak is not None:
                 told.add(key)
                 yield leak
@@ -77,6 +78,21 @@ class _Judge:
         self.program = graph.program
         self.wakening = Wakening(graph)
         self.ends = SilentEnds(graph)
+        self._parties: dict[Action, frozenset[FunctionId]] = {}
+        self._wakers: dict[Action, list[Wakers]] = {}
+
+    def by_object(self, waits: list[Action]) -> dict[int, list[Action]]:
+        """The waits that only operations in sight end, by what must lie in a table for them: what is waited for, or the other end of the
+        stream."""
+        ends = {o: channel.objects for channel in self.graph.channels for o in channel.objects}
+        found: dict[int, list[Action]] = {}
+        for wait in waits:
+            wakers = self._wakers[wait] = self.wakening.when_it_lasts(wait)
+            if not wakers or any(one.unit is not None for one in wakers):
+                continue
+            for obj in sorted(wait.subjects.union(*(ends.get(o, frozenset()) for o in wait.subjects))):
+                found.setdefault(obj, []).append(wait)
+        return found
 
     @cached_property
     def tables(self) -> list[Table]:
@@ -142,17 +158,15 @@ class _Judge:
 
     # --- who answers
 
-    def of(self, table: Table, objects: frozenset[int], wait: Action) -> Leak | None:
-        if not wait.subjects & objects and not self._is_end_of(objects, wait):
-            return None
+    def of(self, table: Table, wait: Action) -> Leak | None:
         put = next((use for use in table.of(Act.PUT) if self._is_put_by_who_waits(use, wait)), None)
         if put is None:
             return None
         rescues = self._for_all(table)
         rescued = self.program.reached(v for use in rescues for v in self.program.versions(use.function))
-        for wakers in self.wakening.when_it_lasts(wait):
+        for wakers in self._wakers[wait]:
             answers = [a for a in wakers.operations if a.function.source != wait.function.source and a.function not in rescued]
-            if wakers.unit is not None or not answers:
+            if not answers:
                 return None
             found = self._server(table, answers, wait)
             end = self._end(*found, rescues) if found is not None else None
@@ -162,14 +176,13 @@ class _Judge:
 
     def _is_put_by_who_waits(self, put: Use, wait: Action) -> bool:
         """Whether who waits puts the entry in as well, or is called by who does: it is a question, and not the inbox of a worker."""
-        asking = {wait.function}
-        for _ in range(_FARTHEST):
-            asking |= {caller for one in asking for caller in self.program.callers.get(one, ())}
-        return not self.program.reached(asking).isdisjoint(self.program.versions(put.function))
-
-    def _is_end_of(self, objects: frozenset[int], wait: Action) -> bool:
-        """Whether it waits at the other end of a stream that lies in the table."""
-        return any(wait.subjects & channel.objects and objects & channel.objects for channel in self.graph.channels)
+        found = self._parties.get(wait)
+        if found is None:
+            asking = {wait.function}
+            for _ in range(_FARTHEST):
+                asking |= {caller for one in asking for caller in self.program.callers.get(one, ())}
+            found = self._parties[wait] = self.program.reached(asking)
+        return not found.isdisjoint(self.program.versions(put.function))
 
     def _server(self, table: Table, answers: list[Action], wait: Action) -> tuple[Unit, FunctionId] | None:
         """The only unit that looks into the table and answers, or that starts one of its own for each answer."""
