@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,7 +51,7 @@ def stranded(graph: Graph) -> Iterator[Leak]:
     told: set[tuple[ClassId | int | None, str]] = set()
     for table in judge.tables if asked else ():
         key = (table.home, table.name)
-        objects = judge.contents(table) & asked.keys() if key not in told else frozenset[int]()
+        objects = judge.contents(table, asked) if key not in told else set[int]()
         for wait in dict.fromkeys(wait for obj in sorted(objects) for wait in asked[obj]):
             leak = judge.of(table, wait)
             if leak is not None:
@@ -125,14 +125,14 @@ class _Judge:
 
     # --- what is in a table
 
-    def contents(self, table: Table) -> frozenset[int]:
-        """The results and streams that it may hold, themselves or as attributes of what it holds."""
+    def contents(self, table: Table, asked: Mapping[int, list[Action]]) -> set[int]:
+        """What is asked for that it may hold, itself or as an attribute of what it holds."""
         assert isinstance(table.home, ClassId)
         program = self.program
         homes = (variable for owner, variable in self._attributes.get(table.name, ()) if self._is_of(owner, table.home))
         inside = program.elements(o for one in homes for o in program.holds(one) if isinstance(program.value(o), Container))
         parts = (o for one in inside for o in self._parts.get(one, ()))
-        return frozenset(o for o in (*inside, *parts) if program.kind(o) in _RESULTS | _STREAMS)
+        return {o for o in (*inside, *parts) if o in asked}
 
     @cached_property
     def _attributes(self) -> dict[str, list[tuple[int, int]]]:
