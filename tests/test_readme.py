@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from leaklint.catalog import load_catalog
+from leaklint.catalog.grammar import Card
+
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
@@ -45,3 +48,21 @@ def test_the_mended_example_is_silent(program: Path) -> None:
     assert leaking in content
     file.write_text(content.replace(leaking, mended))
     assert leaklint(program) == ""
+
+
+def test_the_table_names_every_rule() -> None:
+    told = re.findall(r"^\| (LK\d+) \| (\S+) \| (.*) \|$", README, re.MULTILINE)
+    rows = [(code, name, not words.endswith("(off by default)")) for code, name, words in told]
+    assert rows == [(card.code, card.name, card.on) for card in sorted_cards()]
+
+
+def sorted_cards() -> list[Card]:
+    return sorted(load_catalog().cards.values(), key=lambda card: card.code)
+
+
+def test_the_proof_is_what_is_printed(tmp_path: Path) -> None:
+    shown = re.search(r"```python\n([^`]*?)```\n\n```console\n\$ leaklint mirrors\.py\n(.*?)```", README, re.DOTALL)
+    assert shown is not None
+    (tmp_path / "mirrors.py").write_text(shown[1])
+    run = subprocess.run([sys.executable, "-m", "leaklint", "--no-cache", "mirrors.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert run.stdout == shown[2]

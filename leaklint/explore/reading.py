@@ -116,6 +116,20 @@ class Reading:
         """Whether a test is about what was received: where that was a constant, it is no free choice."""
         return any(isinstance(part, ir.Name) and part.id in self._derived for part in in_order(test))
 
+    @cached_property
+    def _given_by_others(self) -> frozenset[str]:
+        """The names that hold what functions return that do something to the resources: an element that they have received, perhaps."""
+        program = self.graph.program
+        found: set[str] = set()
+        for node in self.graph.paths(self.function).nodes:
+            callees = {c for number in node.sites() for c in program.state.callees.get(self.function.site(number), ())}
+            inside = (a for callee in program.reached(callees) for a in program.actions_in(callee)) if callees else ()
+            if any(a.subjects & self.resources.number_of.keys() for a in inside):
+                if isinstance(node.stmt, ir.Bind):
+                    found |= {name for target in node.stmt.targets for name in target_names(target)}
+                found |= {p.target.id for part in node.parts for p in in_order(part) if isinstance(p, ir.Walrus)}
+        return frozenset(found)
+
     def code(self, expression: ir.Expr) -> int | None:
         """The number that stands for a sentinel among what is sent."""
         match expression:
@@ -163,7 +177,7 @@ class Reading:
         if any(is_sentinel(channel, test, self._derived) for channel in self.resources.channels):
             return False
         for part in in_order(test):
-            if isinstance(part, ir.Name) and part.id in self._counted_names:
+            if isinstance(part, ir.Name) and part.id in self._counted_names | self._given_by_others:
                 return False
             if part is test and isinstance(part, ir.Name) and part.id in self._derived:
                 return False

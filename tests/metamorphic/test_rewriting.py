@@ -37,7 +37,11 @@ ONE_IN = 12
 """Of so many fixtures one is rewritten."""
 
 KNOWN: dict[str, dict[str, tuple[str, ...]]] = {
-    "operations behind functions": {"a permit that a function takes, and another unit gives back": ("LK501/print_shop",)},
+    "operations behind functions": {
+        "a permit that a function takes, and another unit gives back": ("LK501/print_shop", "quiet/lock_permit_with_context_variable"),
+        "a sentinel that is sent or received by a function": ("quiet/group_cancels_producer", "quiet/account_sentinel_after_join"),
+        "elements that a function counts as done": ("quiet/account_settled_in_batches",),
+    },
 }
 """Way → what is not understood → the programs in which that changes the answer. As with `# missed:`, one that is mended must go."""
 
@@ -108,6 +112,7 @@ def test_a_known_fault_is_still_one(name: str, way: str) -> None:
     change = changes(name, way)
     assert change is not None, "nothing to compare: take it out"
     assert any(change), "mended: take it out"
+    assert "proven" not in {confidence for _, confidence in change[1]}
 
 
 def test_rewritings_rewrite() -> None:
