@@ -41,6 +41,7 @@ KNOWN: dict[str, dict[str, tuple[str, ...]]] = {
         "a permit that a function takes, and another unit gives back": ("LK501/print_shop", "quiet/lock_permit_with_context_variable"),
         "a sentinel that is sent or received by a function": ("quiet/group_cancels_producer", "quiet/account_sentinel_after_join"),
         "elements that a function counts as done": ("quiet/account_settled_in_batches",),
+        "an exit stack that a function closes": ("quiet/releases_moved_on_in_between",),
     },
 }
 """Way → what is not understood → the programs in which that changes the answer. As with `# missed:`, one that is mended must go."""
