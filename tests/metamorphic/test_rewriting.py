@@ -39,7 +39,7 @@ ONE_IN = 12
 KNOWN: dict[str, dict[str, tuple[str, ...]]] = {
     "operations behind functions": {
         "a permit that a function takes, and another unit gives back": ("LK501/print_shop", "quiet/lock_permit_with_context_variable"),
-        "a sentinel that is sent or received by a function": ("quiet/group_cancels_producer", "quiet/account_sentinel_after_join"),
+        "a sentinel that is sent or received by a function": ("quiet/group_cancels_producer",),
         "elements that a function counts as done": ("quiet/account_settled_in_batches",),
         "an exit stack that a function closes": ("quiet/releases_moved_on_in_between",),
     },
