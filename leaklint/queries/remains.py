@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from leaklint import ir
 from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
+from leaklint.link.sizes import whole_number
 from leaklint.link.syntax import blocks, expressions, subexpressions, walk
 from leaklint.link.values import FunctionId
 from leaklint.paths import EXCEPTIONAL, Node, is_endless
 from leaklint.queries.octets import are_octets, bindings, methods
 
 _Loop = ir.While | ir.For
+_SMALL = 1 << 14
+"""Bytes of one read that cost next to nothing to copy, even once for each of the messages in them."""
 
 
 def remains(graph: Graph) -> Iterator[Leak]:
@@ -72,8 +75,8 @@ def _taken_by_calls(graph: Graph, rest: _Rest) -> Leak | None:
     """The call is given the rest, and says how much of it is done; the next turn makes the rest of that."""
     node = graph.program.node(rest.function)
     loop = _loop_of(graph, rest, frozenset())
-    if loop is None:
-        return None
+    if loop is None or any(isinstance(one, ir.Augment) for one, _ in bindings(node.body, rest.whole)):
+        return None  # it also reads what comes, and has no more at a time than one read brings
     for stmt in walk(loop.body):
         for call, result in _calls_bound(stmt):
             if _advances(rest, loop, stmt, result) and _is_given(graph, rest, node, call):
@@ -150,7 +153,7 @@ def _gathered(graph: Graph, rest: _Rest) -> Leak | None:
         return None
     buffer = rest.whole if isinstance(rest.whole, ir.Attribute) else _kept_as(graph, rest)
     added = _added(graph, rest.function, buffer, rest.whole) if buffer is not None else None
-    if buffer is None or added is None:
+    if buffer is None or added is None or _comes_in_small_pieces(graph, *added):
         return None
     fillers = frozenset(one.source for one, _ in _additions(graph, rest.function, buffer))
     steps = (graph.step(*added, f"what comes is added to `{name_of(buffer)}` here"),)
@@ -199,6 +202,17 @@ def _additions(graph: Graph, function: FunctionId, buffer: ir.Attribute) -> Iter
                         yield method, at
                 case _:
                     pass
+
+
+def _comes_in_small_pieces(graph: Graph, function: FunctionId, at: ir.Span) -> bool:
+    """Whether what is added is read right there, a few KiB at a time: there is never much to cut."""
+    body = graph.program.node(function).body
+    added = (one for one in walk(body) if isinstance(one, ir.Augment) and one.at == at and isinstance(one.value, ir.Name))
+    for call in (c for one in added for _, bound in bindings(body, one.value) if bound is not None and (c := _call(bound)) is not None):
+        sizes = (whole_number(graph.program, function, argument.value) for argument in call.arguments)
+        if any(size is not None and size <= _SMALL for size in sizes):
+            return True
+    return False
 
 
 def _added(graph: Graph, function: FunctionId, buffer: ir.Attribute, whole: ir.Expr) -> tuple[FunctionId, ir.Span] | None:
