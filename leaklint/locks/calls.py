@@ -15,6 +15,7 @@ from leaklint.link.actions import Action
 from leaklint.link.flow.state import CallRecord
 from leaklint.link.syntax import parts
 from leaklint.link.values import ClassValue, Coroutine, FunctionId, FunctionValue, Instance, Library, LibraryMethod, Method, Resource, Site
+from leaklint.locks.parts import Parts, named
 from leaklint.locks.terms import Term, Terms
 from leaklint.paths import Node
 
@@ -34,7 +35,8 @@ class How(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """A function of the program that runs at a node. `given`: parameter → what the caller calls the argument, where it has a name;
+    """A function of the program that runs at a node. `given`: parameter → what the caller calls the argument, where it has a name, and
+    `self.field` the same for fields of the object that a method runs on;
     `values`: parameter → the constant given for it, or the functions (by their source) that it gets. `through`: the parameter of the caller
     that is called. `is_guess`: one of several functions that may run there. `at`: the place to show."""
 
@@ -57,12 +59,14 @@ class Calls:
 
     graph: Graph
     terms: Terms
+    parts: Parts = field(init=False)
     _found: dict[FunctionId, dict[int, tuple[Call, ...]]] = field(default_factory=dict)
     _records: dict[Site, CallRecord] = field(default_factory=dict)
     _read: dict[FunctionId, dict[str, list[FunctionId]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         program = self.graph.program
+        self.parts = Parts(self.graph, self.terms)
         for record in program.state.calls:
             if record.by is None:
                 self._records.setdefault(record.site, record)
@@ -204,7 +208,7 @@ class Calls:
         offset, receiver = self._receiver(function, call, callee)
         positional = [p.name for p in node.parameters if p.kind in ("positional", "any")]
         named = {p.name for p in node.parameters if p.kind in ("any", "keyword")}
-        given = self._as_self(callee, receiver)
+        given = self._as_self(callee, receiver) | self._fields_of(function, call.function, callee)
         values: Values = {p.name: p.default for p in node.parameters if isinstance(p.default, ir.Constant)}
         record = self._records.get(function.site(call.site))
         actuals = record.actuals if record is not None and len(record.actuals) == len(call.arguments) else ()
@@ -223,6 +227,13 @@ class Calls:
             if actuals and (functions := self._functions(actuals[position - offset].variable)):
                 values[name] = functions
         return given, values
+
+    def _fields_of(self, function: FunctionId, called: ir.Expr, callee: FunctionId) -> dict[str, Term]:
+        """What the fields of the object of a method are called, where the caller has made it."""
+        node = self.graph.program.node(callee)
+        if not isinstance(called, ir.Attribute) or called.name != node.name or node.owner is None or not node.parameters:
+            return {}
+        return named(node.parameters[0].name, self.parts.of(function, called.base))
 
     def _functions(self, variable: int) -> frozenset[tuple[int, int]]:
         """The functions that an argument may be; none where it may be something else."""

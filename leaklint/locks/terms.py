@@ -147,11 +147,14 @@ def translated(term: Term | None, caller: frozenset[tuple[int, int]], callee: tu
     `given` the terms of what the parameters get. None where the caller has no name for it."""
     if term is None:
         return None
+    steps = term.steps
     if term.scope == callee:
         base = given.get(term.name)
+        if steps and (part := given.get(f"{term.name}.{steps[0]}")) is not None:
+            base, steps = part, steps[1:]
     else:
         base = Term(term.scope, term.name) if term.scope[1] == 0 or term.scope in caller else None
-    for step in term.steps:
+    for step in steps:
         if base is None:
             return None
         if isinstance(step, At) and isinstance(step.key, Term):
@@ -171,5 +174,6 @@ def entering(term: Term | None, callee: frozenset[tuple[int, int]], own: tuple[i
         if (meant.scope, meant.name) == (term.scope, term.name) and term.steps[: len(meant.steps)] == meant.steps:
             rest = term.steps[len(meant.steps) :]
             if not any(isinstance(step, At) and isinstance(step.key, Term) for step in rest):
-                return Term(own, name, rest)
+                first, _, part = name.partition(".")
+                return Term(own, first, (part, *rest) if part else rest)
     return term if term.scope[1] == 0 or term.scope in callee - {own} else None
