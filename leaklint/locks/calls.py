@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -36,9 +37,9 @@ class How(Enum):
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
     """A function of the program that runs at a node. `given`: parameter → what the caller calls the argument, where it has a name, and
-    `self.field` the same for fields of the object that a method runs on;
-    `values`: parameter → the constant given for it, or the functions (by their source) that it gets. `through`: the parameter of the caller
-    that is called. `is_guess`: one of several functions that may run there. `at`: the place to show."""
+    `self.field` the same for fields of the object that a method runs on; `values`: parameter → the constant given for it, or the functions
+    (by their source) that it gets. `through`: the parameter of the caller that is called. `is_guess`: one of several functions that may run
+    there; `is_one_of`: on one of several objects. `at`: the place to show."""
 
     callee: FunctionId
     how: How
@@ -47,6 +48,7 @@ class Call:
     values: Values
     through: str | None = None
     is_guess: bool = False
+    is_one_of: bool = False
 
 
 _HERE = frozenset({Does.RUN, Does.BOUND, Does.SHIELD, Does.ENTER, Does.OBSERVE, Does.COPY})
@@ -150,7 +152,9 @@ class Calls:
 
     def _called(self, function: FunctionId, call: ir.Call, site: Site, is_awaited: bool) -> Iterator[Call]:
         program = self.graph.program
-        for callee in sorted(program.state.callees.get(site, ())):
+        callees = sorted(program.state.callees.get(site, ()))
+        versions = Counter(callee.source for callee in callees)
+        for callee in callees:
             node = program.node(callee)
             if node.is_async and not node.is_generator and not is_awaited:
                 continue
@@ -158,7 +162,8 @@ class Calls:
                 continue
             given, values = self._arguments(function, call, callee)
             through = self._parameter(function, call.function)
-            yield Call(callee, How.CALLED, call.at, given, values, through, through is None and self._is_guess(site))
+            is_guess = through is None and self._is_guess(site)
+            yield Call(callee, How.CALLED, call.at, given, values, through, is_guess, is_one_of=versions[callee.source] > 1)
         for action in program.at(site):
             if action.call.record.by is None and not action.bounded:
                 yield from self._by_library(function, call, action)

@@ -41,7 +41,7 @@ class Acquisition:
     """A lock that a function takes, itself or through what it calls. `hold`: in the words of the function. `blocks`: it waits without
     a bound while the lock is taken. `function` takes it; `way` leads there: the calls, then the place. `without`: locks of the caller
     that have been given back by then. `when`: it happens only if parameters are like this. `is_late`: of a generator that stands for a
-    block, after its `yield`."""
+    block, after its `yield`; `is_one_of`: a call on the way goes to one of several objects, perhaps not to the one with this lock."""
 
     hold: Hold
     blocks: bool
@@ -50,6 +50,7 @@ class Acquisition:
     without: frozenset[Hold]
     when: Facts
     is_late: bool = False
+    is_one_of: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class Taking:
         todo = deque((f, one) for f in sorted(found) for one in self._direct_ways(f, lock, same=lock == held))
         while todo:
             function, one = todo.popleft()
-            key = (one.hold, one.blocks, one.without, one.when, one.is_late)
+            key = (one.hold, one.blocks, one.without, one.when, one.is_late, one.is_one_of)
             known = found[function]
             if key in known or len(known) >= _MOST or (needs_name and one.hold.term is None):
                 continue
@@ -160,7 +160,8 @@ class Taking:
         when |= {(call.through, call.callee.source)} if call.through is not None else frozenset()
         without = state.without | {in_caller(hold, call, visible) for hold in one.without}
         way = (self.held.step(function, call), *one.way)
-        return (Acquisition(in_caller(one.hold, call, visible), one.blocks, one.function, way, without, when),)
+        is_one_of = one.is_one_of or call.is_one_of
+        return (Acquisition(in_caller(one.hold, call, visible), one.blocks, one.function, way, without, when, is_one_of=is_one_of),)
 
     def _late(self, function: FunctionId) -> frozenset[int]:
         """The nodes of a generator that stands for a block which run when the block is left."""

@@ -46,6 +46,8 @@ def _is_again(locks: Locks, held: Hold, again: Acquisition) -> bool:
     """Whether the lock that is taken is for sure the one that is held, and is still held then."""
     if any(one.locks & held.locks for one in again.without) or not locks.are_same(held, again.hold):
         return False
+    if again.is_one_of and (held.term is None or held.term != again.hold.term):
+        return False
     if not held.by_block and held.locks & locks.signals:
         return False
     return not any(locks.identity.is_reentrant(lock) for lock in held.locks | again.hold.locks)
