@@ -28,13 +28,13 @@ What is a guess
     of several functions; an exception that a call may raise.
 
 What is not modelled, so that nothing is decided
-    A resource that code out of sight may use, that is made several times in a run of the root, or that no function has wholly below it;
-    the handle of a unit as a resource; methods that are handed out for others to call; clones of stream ends; an operation on one of
-    several things; timers, callbacks, handlers; a unit that starts in one of several functions; generators and context managers of the
-    program; functions that call themselves, or run in a way that is not
-    followed; a capacity, a number of permits or of notifications that is not known; a count that is kept
-    once for each element of data; a condition whose lock is out of sight. Memory models, signals, and the end of processes from outside
-    are not modelled and not noticed: what happens between two operations on resources is one step.
+    A resource that code out of sight may use, that is made several times in a run of the root and in a turn of its loop, or that no
+    function has wholly below it; methods that are handed out for others to call; clones of stream ends; an operation on one of several
+    things; timers, callbacks, handlers; a unit that starts in one of several functions; generators and context managers of the program;
+    functions that call themselves, or run in a way that is not followed; a capacity, a number of permits or of notifications that is not
+    known; a count that is kept once for each element of data; a condition whose lock is out of sight; a unit waited for that itself waits
+    for something out of sight. Memory models, signals, and the end of processes from outside are not modelled and not noticed: what
+    happens between two operations on resources is one step.
 
 Bounds
     `MOST_STATES` states for each wait, a count and not a time, so that every machine gives the same answer; `MOST_RESOURCES` resources
