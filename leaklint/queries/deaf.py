@@ -45,9 +45,10 @@ def deaf_retries(graph: Graph) -> Iterator[Leak]:
     for unit in graph.program.units:
         if unit.kind not in _UNITS or not unit.spawns or not unit.entries or cancelled(graph, unit) is not None:
             continue
-        for stop in judge.stops(unit):
-            for function, loop in judge.deaf(unit, stop):
-                if (function.source, loop.at) not in told:
+        retries = judge.retries(unit)
+        for stop in judge.stops(unit) if retries else ():
+            for function, loop in retries:
+                if (function.source, loop.at) not in told and not judge.hears(function, loop, stop):
                     told.add((function.source, loop.at))
                     yield _leak(graph, unit, stop, function, loop)
 
@@ -135,13 +136,14 @@ class _Judge:
 
     # --- the loop that does not look
 
-    def deaf(self, unit: Unit, stop: _Stop) -> Iterator[tuple[FunctionId, ir.While]]:
-        for function in sorted(self.program.reached(unit.entries)):
-            for loop in (s for s in walk(self.program.node(function).body) if isinstance(s, ir.While)):
-                if self._is_retry(function, loop) and not self._hears(function, loop, stop):
-                    yield function, loop
+    def retries(self, unit: Unit) -> list[tuple[FunctionId, ir.While]]:
+        """The loops of a unit that try again and again."""
+        functions = sorted(self.program.reached(unit.entries))
+        loops = ((f, s) for f in functions for s in walk(self.program.node(f).body) if isinstance(s, ir.While))
+        return [(function, loop) for function, loop in loops if self._is_retry(function, loop)]
 
-    def _hears(self, function: FunctionId, loop: ir.While, stop: _Stop) -> bool:
+    def hears(self, function: FunctionId, loop: ir.While, stop: _Stop) -> bool:
+        """Whether a loop, or what it calls, looks at what a stop has set."""
         called = {c for n in _sites(loop) for c in self.program.state.callees.get(function.site(n), ())}
         asked = {c for c in self.program.calls.get(function, ()) if self.program.node(c).name in _attributes(loop)}  # properties
         below = self.program.reached(called | asked) - {function}
