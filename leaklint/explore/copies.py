@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from leaklint.catalog.grammar import Kind, UnitKind
@@ -15,8 +15,6 @@ from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 
 MOST_COPIES = 8
-DEEPEST = 8
-"""Calls between the root of a scope and a place in it."""
 
 
 @dataclass(eq=False)
@@ -26,6 +24,7 @@ class Copies:
     graph: Graph
     scope: Scope
     turns: Turns
+    _runs: dict[FunctionId, int] = field(default_factory=dict)
 
     @cached_property
     def of(self) -> dict[Unit, tuple[int, ...]]:
@@ -33,7 +32,7 @@ class Copies:
         found: dict[Unit, tuple[int, ...]] = {}
         first = 1
         for unit in self.scope.units:
-            many = sum(self._often(spawn.record.function, spawn.record.site.number, 0) for spawn in self.starts(unit))
+            many = sum(self._often(spawn.record.function, spawn.record.site.number) for spawn in self.starts(unit))
             numbers = found[unit] = tuple(range(first, first + max(1, min(MOST_COPIES, many))))
             first += len(numbers)
         return found
@@ -63,12 +62,18 @@ class Copies:
     def tasks(self) -> tuple[int, ...]:
         return self.of_all([u for u in self.scope.units if u.kind is UnitKind.TASK])
 
-    def _often(self, function: FunctionId, site: int, depth: int) -> int:
-        """How often a place is come to in one run of the root, at most."""
-        times = self.turns.turns_around(function, site)
-        if function == self.scope.root or depth > DEEPEST:
-            return times
-        callers = [(c, n) for c in self.graph.program.callers.get(function, ()) for n in self.graph.calls_to(c, function)]
-        entered = [s for u in self.scope.units if function in u.entries for s in self.starts(u)]
-        places = [*callers, *((s.record.function, s.record.site.number) for s in entered)]
-        return times * max(1, sum(self._often(caller, number, depth + 1) for caller, number in places))
+    def _often(self, function: FunctionId, site: int) -> int:
+        """How often a place is come to in one run of the root; more than `MOST_COPIES` counts as that."""
+        return min(MOST_COPIES, self.turns.turns_around(function, site) * self._runs_of(function))
+
+    def _runs_of(self, function: FunctionId) -> int:
+        if function == self.scope.root:
+            return 1
+        if function not in self._runs:
+            self._runs[function] = 1  # one that comes back to itself
+            callers = self.graph.program.callers.get(function, frozenset()) & (self.scope.touching | {self.scope.root})
+            called = [(c, n) for c in callers for n in self.graph.calls_to(c, function)]
+            entered = [s.record for u in self.scope.units if function in u.entries for s in self.starts(u)]
+            places = [*called, *((record.function, record.site.number) for record in entered)]
+            self._runs[function] = min(MOST_COPIES, max(1, sum(self._often(caller, number) for caller, number in places)))
+        return self._runs[function]

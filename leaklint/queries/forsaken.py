@@ -62,6 +62,8 @@ def _mortals(graph: Graph) -> Iterator[_Mortal]:
         if unit.kind not in _UNITS or len(unit.spawns) != 1 or len(unit.entries) != 1 or in_group(graph, unit) or _is_watched(graph, unit):
             continue
         (function,) = unit.entries
+        if _is_one_of_several(graph, unit):
+            continue
         for loop in lasting(graph, function):
             calls = list(_calls(loop))
             below = graph.program.reached({c for call in calls for c in graph.program.state.callees.get(function.site(call.site), ())})
@@ -71,6 +73,13 @@ def _mortals(graph: Graph) -> Iterator[_Mortal]:
                 if left:
                     yield _Mortal(unit, function, call, left[0], below)
                     break
+
+
+def _is_one_of_several(graph: Graph, unit: Unit) -> bool:
+    """Whether units like it are started beside it: then another goes on."""
+    record = unit.spawns[0].record
+    place = graph.program.place(record.function, record.site.number)
+    return place is not None and (bool(place.loops) or place.in_comprehension)
 
 
 def _is_watched(graph: Graph, unit: Unit) -> bool:
@@ -95,7 +104,8 @@ def _forsaken(graph: Graph, mortal: _Mortal, puts: list[Use], drains: list[Use])
     own = {one.source for one in mortal.below | {mortal.function}}
     draining = {use.function.source for use in drains if not is_teardown(program.node(use.function))}
     others = (u for u in program.units if u.kind in _RUNS and _place(u) != _place(mortal.unit))
-    if not draining or not draining <= own or any(draining & _sources(graph, unit.entries) for unit in others):
+    emptying = {use.function.source for use in drains}
+    if not draining or not draining <= own or any(emptying & _sources(graph, unit.entries) for unit in others):
         return None
     for put in puts:
         versions = program.versions(put.function)
