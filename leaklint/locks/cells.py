@@ -74,8 +74,10 @@ class Shared:
             match part:
                 case ir.Call(function=ir.Attribute(base=base, name=method), site=site):
                     done = self.graph.program.at(function.site(site))
-                    if any(a.does in _TELLING for a in done) or (not done and method in CHANGING):
-                        yield from cell_of(self._meant(function, base))
+                    meant = self._meant(function, base)
+                    # A list that is written out here is no cell, and what is in it does not change with it.
+                    if not isinstance(meant, ir.Display) and (any(a.does in _TELLING for a in done) or (not done and method in CHANGING)):
+                        yield from cell_of(meant)
                 case _:
                     pass
 

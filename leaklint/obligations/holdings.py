@@ -104,3 +104,16 @@ class Holdings:
             and cls in self.program.state.names.lineage(value.cls)[0]
             and function.context in self.contexts(owner)
         )
+
+    def is_replaced(self, owner: int, function: FunctionId) -> bool:
+        """Whether a function is a method of a class above that of an instance, which has another in its place, and nothing of the classes
+        in between calls it."""
+        names, value, cls = self.program.state.names, self.program.value(owner), self.program.class_of(function)
+        node = self.program.node(function)
+        if not isinstance(value, Instance) or node.owner is None or cls is None:
+            return False
+        lineage, own = names.lineage(value.cls)[0], names.method(value.cls, node.name)
+        if cls not in lineage or own is None or self.program.class_of(own) == cls:
+            return False
+        nearer = frozenset(lineage[: lineage.index(cls)])
+        return not any(self.program.class_of(caller) in nearer for caller in self.program.callers.get(function, ()))

@@ -65,6 +65,8 @@ class Owned:
                 debt = self.debts.of(obj) if obj != place.owner else None
                 for made in self.debts.makers(obj) if debt is not None else ():
                     own = self.debts.holdings.is_made_by(place.owner, made.function)
+                    if self.debts.holdings.is_replaced(place.owner, made.function):
+                        continue
                     if debt is not None and (own or self._is_bound_by(made, place.name)):
                         groups.setdefault((self.program.class_of(made.function), place.name), []).append((place, debt, made))
         found = [self._kept(name, group) for (_, name), group in groups.items()]

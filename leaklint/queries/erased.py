@@ -123,7 +123,8 @@ class _Erasing:
 
     def _after(self, function: FunctionId, node: Node, state: int, depth: int) -> tuple[int, bool]:
         """The states after a node, and whether it looks."""
-        looks = any(self._is_published(function, cell) for cell in self.signal.published.intersection(looked_at(node)))
+        seen = self.signal.published.intersection(looked_at(node)) if not self._only_waits(function, node) else ()
+        looks = any(self._is_published(function, cell) for cell in seen)
         if looks:
             state = _FRESH if self._holds_on(function, node) else _STALE
         gives_way = self._gives_way(function, node)
@@ -137,6 +138,15 @@ class _Erasing:
         if gives_way and state & _FRESH:
             state = state & ~_FRESH | _STALE
         return state, looks
+
+    def _only_waits(self, function: FunctionId, node: Node) -> bool:
+        """Whether the statement waits for one of several things, and heeds no answer: `await asyncio.wait([lost, asked])`."""
+        match node.stmt:
+            case ir.Evaluate(value=ir.Await(value=ir.Call(site=site, arguments=arguments))):
+                waits = any(a.waits is not None for a in self.graph.program.at(function.site(site)))
+                return waits and not any(isinstance(part, ir.Call) for one in arguments for part in subexpressions(one.value))
+            case _:
+                return False
 
     def _is_published(self, function: FunctionId, cell: str) -> bool:
         """Whether a cell of that name is one of those that the signal speaks of, and no namesake of another class."""

@@ -13,6 +13,7 @@ from leaklint.link.syntax import blocks, expressions, subexpressions, walk
 from leaklint.link.values import FunctionId
 from leaklint.paths import EXCEPTIONAL, Node, is_endless
 from leaklint.queries.octets import are_octets, bindings, methods
+from leaklint.queries.one_time import turned_off
 
 _Loop = ir.While | ir.For
 _SMALL = 1 << 14
@@ -166,7 +167,7 @@ def _gathered(graph: Graph, rest: _Rest) -> Leak | None:
             continue
         for number in graph.calls_to(caller, rest.function):
             for node in graph.paths(caller).of(number):
-                around = _loop_through(graph, caller, node, _renewals(graph, caller, rest.whole), fillers)
+                around = _loop_through(graph, caller, node, rest.whole, fillers)
                 if around is not None and node.stmt is not None and _goes_through(graph, caller, around, rest.whole):
                     called = graph.step(
                         caller, _at(node.stmt), f"the loop at line {around.at.line} calls `{graph.qualname(rest.function)}`"
@@ -246,9 +247,8 @@ def _is_left_in(body: tuple[ir.Stmt, ...], buffer: ir.Expr, whole: ir.Expr) -> b
 
 def _loop_of(graph: Graph, rest: _Rest, fillers: frozenset[tuple[int, int]]) -> _Loop | None:
     """The innermost loop that comes to the rest again and again with nothing new in the bytes."""
-    renewals = _renewals(graph, rest.function, rest.whole)
     for node in graph.paths(rest.function).nodes:
-        if node.stmt is rest.stmt and (loop := _loop_through(graph, rest.function, node, renewals, fillers)) is not None:
+        if node.stmt is rest.stmt and (loop := _loop_through(graph, rest.function, node, rest.whole, fillers)) is not None:
             return loop
     return None
 
@@ -258,12 +258,15 @@ def _renewals(graph: Graph, function: FunctionId, whole: ir.Expr) -> frozenset[i
     return frozenset(id(stmt) for stmt, bound in bindings(graph.program.node(function).body, whole) if rest_of(bound, whole) is None)
 
 
-def _loop_through(
-    graph: Graph, function: FunctionId, start: Node, renewals: frozenset[int], fillers: frozenset[tuple[int, int]]
-) -> _Loop | None:
-    """The innermost loop in which control comes back to a node without passing one that renews the bytes, itself or in what it calls."""
+def _loop_through(graph: Graph, function: FunctionId, start: Node, whole: ir.Expr, fillers: frozenset[tuple[int, int]]) -> _Loop | None:
+    """The innermost loop in which control comes back to a node without new bytes, or a flag that says not to come there again. A loop that
+    reads on when it needs more, itself or in what it calls, never has more left than one read brings."""
+    renewals = _renewals(graph, function, whole)
     for loop in reversed(_loops_around(graph.program.node(function).body, start.stmt)):
         inside = {id(stmt) for stmt in walk(loop.body)} | {id(loop)}
+        if _reads_on(graph, function, loop, whole) or _fills(graph, function, inside, fillers):
+            return None
+        done = renewals | turned_off(loop.body, start.stmt)
         todo, seen = [start], set[int]()
         while todo:
             node = todo.pop()
@@ -273,15 +276,30 @@ def _loop_through(
                 if edge in EXCEPTIONAL or id(target) in seen or not (target.stmt is None or id(target.stmt) in inside):
                     continue
                 seen.add(id(target))
-                if id(target.stmt) not in renewals and not _fills(graph, function, target, fillers):
+                if id(target.stmt) not in done:
                     todo.append(target)
     return None
 
 
-def _fills(graph: Graph, function: FunctionId, node: Node, fillers: frozenset[tuple[int, int]]) -> bool:
-    callees = (
-        {callee for number in node.sites() for callee in graph.program.state.callees.get(function.site(number), ())} if fillers else set()
-    )
+def _reads_on(graph: Graph, function: FunctionId, loop: _Loop, whole: ir.Expr) -> bool:
+    """Whether the loop itself adds to the bytes, or binds them to what a call gives that does not get them."""
+    for stmt, bound in bindings(loop.body, whole):
+        match bound:
+            case None | ir.Constant():
+                pass
+            case ir.Operation(operator="+", operands=operands) if whole in operands:
+                return True
+            case _ if isinstance(stmt, ir.Augment) or (_call(bound) is not None and whole not in tuple(subexpressions(bound))):
+                return True
+            case _:
+                pass
+    return False
+
+
+def _fills(graph: Graph, function: FunctionId, inside: set[int], fillers: frozenset[tuple[int, int]]) -> bool:
+    """Whether statements, by identity, call what puts more behind the bytes."""
+    nodes = (node for node in graph.paths(function).nodes if fillers and id(node.stmt) in inside)
+    callees = {c for node in nodes for number in node.sites() for c in graph.program.state.callees.get(function.site(number), ())}
     return any(one.source in fillers for one in graph.program.reached(callees)) if callees else False
 
 
