@@ -11,12 +11,13 @@ from leaklint.exits.inline import Inline
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.raising import ANY
-from leaklint.link.syntax import subexpressions, walk
+from leaklint.link.syntax import subexpressions
 from leaklint.link.values import FunctionId
 from leaklint.locks.dispatch import Dispatch
 from leaklint.locks.needs import Needs
 from leaklint.obligations.risks import UNTOLD
 from leaklint.paths import FORCED, Edge, Exit, Node
+from leaklint.queries.assertions import is_assertion
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class ShortWays:
     def _is_expected(self, function: FunctionId, node: Node) -> bool:
         """Whether an exception of the node is one that the program raises, or one of a call that needs the world outside."""
         if isinstance(node.stmt, ir.Raise):
-            return not self._is_assertion(function, node.stmt)
+            return not is_assertion(self.program, function, node.stmt)
         match node.stmt:
             case ir.With(items=items, is_async=True) if node.kind == "enter" and any(self._is_out_of_sight(function, i) for i in items):
                 return True
@@ -96,21 +97,3 @@ class ShortWays:
     def _is_of_channel(self, function: FunctionId, call: ir.Call) -> bool:
         actions = self.program.at(function.site(call.site))
         return bool(actions) and all(a.does in (Does.SEND, Does.RECEIVE) for a in actions)
-
-    def _is_assertion(self, function: FunctionId, stmt: ir.Raise) -> bool:
-        """Whether a `raise` says in other words `assert thing`: something must be there, and is in a sound program."""
-        branches = (one for one in walk(self.program.node(function).body) if isinstance(one, ir.Branch))
-        return any(one.body and one.body[-1] is stmt and _is_absence(one.test) for one in branches)
-
-
-def _is_absence(test: ir.Expr) -> bool:
-    """Whether a test asks whether something is missing: `x is None`, `not x`."""
-    match test:
-        case ir.Operation(operator="or" | "and", operands=operands):
-            return all(_is_absence(one) for one in operands)
-        case ir.Operation(operator="not", operands=(ir.Name() | ir.Attribute(),)):
-            return True
-        case ir.Comparison(operators=("is",), rights=(ir.Constant(kind="none"),)):
-            return True
-        case _:
-            return False

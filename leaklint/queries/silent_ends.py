@@ -9,12 +9,13 @@ from leaklint.catalog.grammar import Does
 from leaklint.exits.inline import Inline
 from leaklint.graph import Graph
 from leaklint.link.raising import ANY
-from leaklint.link.syntax import subexpressions, walk
+from leaklint.link.syntax import subexpressions
 from leaklint.link.values import FunctionId
 from leaklint.locks.dispatch import Dispatch
 from leaklint.locks.needs import Needs
 from leaklint.obligations.risks import UNTOLD
 from leaklint.paths import FORCED, Edge, Exit, Node
+from leaklint.queries.assertions import is_assertion
 
 
 class SilentEnds:
@@ -58,7 +59,7 @@ class SilentEnds:
     def _is_expected(self, function: FunctionId, node: Node) -> bool:
         """Whether an exception of the node is one that the program raises, or one of a call that needs the world outside."""
         if isinstance(node.stmt, ir.Raise):
-            return not self._is_assertion(function, node.stmt)
+            return not is_assertion(self.program, function, node.stmt)
         awaited = {
             p.value.site for part in node.parts for p in subexpressions(part) if isinstance(p, ir.Await) and isinstance(p.value, ir.Call)
         }
@@ -76,21 +77,3 @@ class SilentEnds:
         ends = (Does.SEND, Does.RECEIVE)
         closed = any(one.does is Does.CLOSE for a in actions for o in a.subjects for one in self.program.on(o))
         return bool(actions) and all(a.does in ends for a in actions) and not closed
-
-    def _is_assertion(self, function: FunctionId, stmt: ir.Raise) -> bool:
-        """Whether a `raise` says in other words `assert thing`: something must be there, and is in a sound program."""
-        branches = (one for one in walk(self.program.node(function).body) if isinstance(one, ir.Branch))
-        return any(one.body and one.body[-1] is stmt and _is_absence(one.test) for one in branches)
-
-
-def _is_absence(test: ir.Expr) -> bool:
-    """Whether a test asks whether something is missing: `x is None`, `not x`."""
-    match test:
-        case ir.Operation(operator="or" | "and", operands=operands):
-            return all(_is_absence(one) for one in operands)
-        case ir.Operation(operator="not", operands=(ir.Name() | ir.Attribute(),)):
-            return True
-        case ir.Comparison(operators=("is",), rights=(ir.Constant(kind="none"),)):
-            return True
-        case _:
-            return False
