@@ -242,6 +242,7 @@ class _Call:
         """A modelled operation: each argument by the part it plays."""
         formals, _ = bind_formals(operation, _numbered(given))
         passed = {name.lstrip("*") for name in operation.passes}
+        named = {name.lstrip("*") for name in (*operation.params, *operation.keyword_only)}
         is_async = operation.is_async and record.by is None
         if record.by is None:
             self.kinds.add(is_async)
@@ -259,6 +260,8 @@ class _Call:
                 self._use(ones, on_passed(operation))
                 self._hold(ones)
             if name == operation.value and operation.does in (Does.SEND, Does.STORE, Does.SIGNAL):
+                self._use(ones, KEEPS)
+            if operation.does in (Does.MAKE, Does.REGISTER) and name not in named:  # `create_datagram_endpoint(…, sock=sock)`
                 self._use(ones, KEEPS)
             if is_async and not self.awaited:
                 self._hold(ones)
