@@ -51,7 +51,7 @@ EXPRESSIONS = {
     "(n := f())": "(n := call f())",
     "lambda a, /, b=1, *c, d, **e: a": "lambda(a, /, b=1, *c, d, **e): a",
     "lambda *, k: 0": "lambda(*, k): 0",
-    "f'{a!r:>{w}} {b=}' 'tail'": "template(a, w, b)",
+    "f'{a!r:>{w}} {b=}' 'tail'": "template(!ra, w, !rb)",
     "f'plain'": "template()",
     "t'{a}'": "template(a)",
     "a @ b % c // d / e << f >> g & h ^ i | j": "((((((((a @ b) % c) // d) / e) << f) >> g) & h) ^ i) | j",
