@@ -16,6 +16,7 @@ from leaklint.queries.octets import are_octets, bindings, methods
 from leaklint.queries.one_time import turned_off
 
 _Loop = ir.While | ir.For
+
 _SMALL = 1 << 14
 """Bytes of one read that cost next to nothing to copy, even once for each of the messages in them."""
 
@@ -154,7 +155,7 @@ def _gathered(graph: Graph, rest: _Rest) -> Leak | None:
         return None
     buffer = rest.whole if isinstance(rest.whole, ir.Attribute) else _kept_as(graph, rest)
     added = _added(graph, rest.function, buffer, rest.whole) if buffer is not None else None
-    if buffer is None or added is None or _comes_in_small_pieces(graph, *added):
+    if buffer is None or added is None or not _may_be_much(graph, *added):
         return None
     fillers = frozenset(one.source for one, _ in _additions(graph, rest.function, buffer))
     steps = (graph.step(*added, f"what comes is added to `{name_of(buffer)}` here"),)
@@ -205,15 +206,18 @@ def _additions(graph: Graph, function: FunctionId, buffer: ir.Attribute) -> Iter
                     pass
 
 
-def _comes_in_small_pieces(graph: Graph, function: FunctionId, at: ir.Span) -> bool:
-    """Whether what is added is read right there, a few KiB at a time: there is never much to cut."""
-    body = graph.program.node(function).body
-    added = (one for one in walk(body) if isinstance(one, ir.Augment) and one.at == at and isinstance(one.value, ir.Name))
-    for call in (c for one in added for _, bound in bindings(body, one.value) if bound is not None and (c := _call(bound)) is not None):
-        sizes = (whole_number(graph.program, function, argument.value) for argument in call.arguments)
-        if any(size is not None and size <= _SMALL for size in sizes):
-            return True
-    return False
+def _may_be_much(graph: Graph, function: FunctionId, at: ir.Span) -> bool:
+    """Whether what is added comes from the caller, who may bring any amount, or is read right there in large pieces. What a method reads in
+    small ones, or in pieces of unknown size, leaves little to cut, as far as one can tell."""
+    node = graph.program.node(function)
+    parameters = {ir.Name(parameter.name) for parameter in node.parameters}
+    added = {part for stmt in walk(node.body) if getattr(stmt, "at", None) == at for e in expressions(stmt) for part in subexpressions(e)}
+    names = {part for part in added if isinstance(part, ir.Name) and part != ir.Name("self")}
+    sources = {part for name in names for _, bound in bindings(node.body, name) if bound is not None for part in subexpressions(bound)}
+    if (names | sources) & parameters - {ir.Name("self")}:
+        return True
+    sizes = (whole_number(graph.program, function, a.value) for one in sources if isinstance(one, ir.Call) for a in one.arguments)
+    return any(size is not None and size > _SMALL for size in sizes)
 
 
 def _added(graph: Graph, function: FunctionId, buffer: ir.Attribute, whole: ir.Expr) -> tuple[FunctionId, ir.Span] | None:
