@@ -12,13 +12,14 @@ from leaklint.catalog.cards import template_fields
 from leaklint.catalog.grammar import Card, Family, Models
 from leaklint.collector import paused
 from leaklint.errors import LeaklintError
-from leaklint.finding import Confidence, Finding, Growth, Leak, TraceStep
+from leaklint.finding import Confidence, Finding, Growth, Leak, Step, TraceStep
 from leaklint.ir import Module, Span
 from leaklint.settings import nearest, sureness
 from leaklint.suppress import UNUSED, UNUSED_FACTS
 
 if TYPE_CHECKING:
     from leaklint.graph import Graph
+    from leaklint.link.inlining import Through
 
 CANNOT_PARSE = "LK001"
 CANNOT_PARSE_FACTS: dict[str, frozenset[str]] = {"default": frozenset({"reason"})}
@@ -49,7 +50,7 @@ def queried(graph: Graph, cards: Iterable[Card]) -> list[Finding]:
         plan.append((card, query, _options(card, query.options)))
     with paused():
         seen = [(card, explorer.judged(leak)) for card, query, options in plan for leak in query.run(graph, options)]
-    return [_finding(card, leak) for card, leak in seen if leak is not None]
+    return [_finding(card, leak, graph.program.through) for card, leak in seen if leak is not None]
 
 
 def problems(modules: Iterable[Module], cards: Iterable[Card]) -> Iterator[Finding]:
@@ -94,21 +95,24 @@ def _engine_findings(leaks: Iterable[Leak], code: str, facts: Mapping[str, froze
     for card in cards:
         if card.code == code:
             _check_templates(card, facts)
-            yield from (_finding(card, leak) for leak in leaks)
+            yield from (_finding(card, leak, {}) for leak in leaks)
 
 
-def _finding(card: Card, leak: Leak) -> Finding:
+def _finding(card: Card, leak: Leak, through: Through) -> Finding:
+    """What a function does for its callers is shown where it does it."""
     if leak.variant not in card.messages:
         raise LeaklintError(f"{card.path}: messages: {leak.variant} is missing, for a leak at {leak.path}:{leak.at.line}")
-    trace = [TraceStep(step.path, step.at.line, step.at.column, step.message) for step in leak.trace]
+    operation = through.get((leak.path, leak.at))
+    path, at = (operation.path, operation.at) if operation is not None and operation.waits else (leak.path, leak.at)
+    trace = [one for step in leak.trace for one in _steps(step, through)]
     if mend := card.mends.get(leak.variant):
-        trace.append(TraceStep(leak.path, leak.at.line, leak.at.column, f"mend: {mend.format_map(leak.facts)}"))
+        trace.append(TraceStep(path, at.line, at.column, f"mend: {mend.format_map(leak.facts)}"))
     return Finding(
-        path=leak.path,
-        line=leak.at.line,
-        column=leak.at.column,
-        end_line=leak.at.end_line,
-        end_column=leak.at.end_column,
+        path=path,
+        line=at.line,
+        column=at.column,
+        end_line=at.end_line,
+        end_column=at.end_column,
         code=card.code,
         name=card.name,
         message=card.messages[leak.variant].format_map(leak.facts),
@@ -118,6 +122,15 @@ def _finding(card: Card, leak: Leak) -> Finding:
         trace=tuple(trace),
         witness=leak.witness,
     )
+
+
+def _steps(step: Step, through: Through) -> Iterator[TraceStep]:
+    operation = through.get((step.path, step.at))
+    if operation is None:
+        yield TraceStep(step.path, step.at.line, step.at.column, step.message)
+    else:
+        yield TraceStep(step.path, step.at.line, step.at.column, f"`{operation.by}` is called here")
+        yield TraceStep(operation.path, operation.at.line, operation.at.column, step.message)
 
 
 def _options(card: Card, form: type[Struct]) -> Struct:

@@ -81,6 +81,10 @@ class Names:
         """Whether the module's top level binds the name itself (star imports not counted)."""
         return name in self._globals[module].defined
 
+    def is_defined_once(self, function: FunctionId) -> bool:
+        """Whether the module's top level gives the name of a function nothing else."""
+        return self._globals[function.module].defined.get(self.function(function).name) == [function]
+
     def star_modules(self, module: int) -> Iterator[int | str]:
         """The modules whose names a star import brings in: an index for the project's, a dotted name otherwise."""
         for imported in self._globals[module].stars:

@@ -12,6 +12,7 @@ from leaklint.catalog.grammar import Does, Kind, Models, TypeModel
 from leaklint.link.actions import Action
 from leaklint.link.flow.calls import channel
 from leaklint.link.flow.state import NOTHING, State
+from leaklint.link.inlining import Through
 from leaklint.link.openness import Openness
 from leaklint.link.places import Place, places
 from leaklint.link.reasons import Reason
@@ -38,6 +39,7 @@ class Objects:
     state: State
     openness: Openness
     actions: tuple[Action, ...]
+    through: Through
     _by_site: dict[Site, list[Action]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

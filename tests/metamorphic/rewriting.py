@@ -7,9 +7,7 @@ there is nothing for it to do.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import count
 
 import libcst as cst
 import libcst.matchers as m
@@ -27,7 +25,7 @@ def written(program: Program) -> dict[str, str]:
     return {path: module.code for path, module in program.items()}
 
 
-def _visited(module: cst.Module, transformer: cst.CSTTransformer) -> cst.Module:
+def visited(module: cst.Module, transformer: cst.CSTTransformer) -> cst.Module:
     found = module.visit(transformer)
     assert isinstance(found, cst.Module)
     return found
@@ -47,7 +45,7 @@ def rename(program: Program, chance: random.Random) -> Program:
         body = name.lstrip("_")
         styled = word.upper() if body.isupper() else word.title() if body[:1].isupper() else word
         words[name] = "_" * (len(name) - len(body)) + styled
-    return {path: _visited(module, Rename(words)) for path, module in program.items()}
+    return {path: visited(module, Rename(words)) for path, module in program.items()}
 
 
 # --- the order of definitions
@@ -55,7 +53,7 @@ def rename(program: Program, chance: random.Random) -> Program:
 
 def reorder(program: Program, chance: random.Random) -> Program:
     """Functions and classes of a module, and methods of a class, in another order, where that order means nothing to who runs it."""
-    return {path: _visited(_shuffled(module, chance), _Methods(chance)) for path, module in program.items()}
+    return {path: visited(_shuffled(module, chance), _Methods(chance)) for path, module in program.items()}
 
 
 def _shuffled(module: cst.Module, chance: random.Random) -> cst.Module:
@@ -157,7 +155,7 @@ class _{two}:
 
 def _added(module: cst.Module, chance: random.Random, number: int) -> cst.Module:
     words = {key: f"{chance.choice(_SYLLABLES)}{key}{number}" for key in ("same", "one", "two", "box", "queue")}
-    head = next((n for n, stmt in enumerate(module.body) if not _is_head(stmt)), len(module.body))
+    head = next((n for n, stmt in enumerate(module.body) if not is_head(stmt)), len(module.body))
     imported = cst.parse_statement(f"import queue as {words['queue']}\n")
     more = cst.parse_module(_UNRELATED.format(**words)).body
     body = list(module.body)
@@ -165,7 +163,7 @@ def _added(module: cst.Module, chance: random.Random, number: int) -> cst.Module
     return module.with_changes(body=[*body[:head], imported, *more, *marked])
 
 
-def _is_head(stmt: cst.CSTNode) -> bool:
+def is_head(stmt: cst.CSTNode) -> bool:
     """A docstring, or an import from the future."""
     if not isinstance(stmt, cst.SimpleStatementLine):
         return False
@@ -198,7 +196,7 @@ def _reimported(module: cst.Module, chance: random.Random) -> cst.Module:
         if len(binders) == 1 and not strings:
             used = [one.attr.value for one in m.findall(module, m.Attribute(value=m.Name(name))) if isinstance(one, cst.Attribute)]
             free = [attribute for attribute in used if attribute not in names or names.count(attribute) == used.count(attribute)]
-            module = _visited(module, _Import(name, free if chance.random() < 0.5 else []))
+            module = visited(module, _Import(name, free if chance.random() < 0.5 else []))
     return module
 
 
@@ -233,127 +231,9 @@ class _Import(cst.CSTTransformer):
         return updated_node
 
 
-# --- operations behind helpers
-
-
-_OPERATIONS = frozenset({
-    "put", "get", "put_nowait", "get_nowait",
-    "send", "receive", "set", "wait", "acquire", "release", "join", "cancel", "close", "task_done",
-})  # fmt: skip
-
-
-HELPER = re.compile(r"_[a-z_]+_for_[0-9]+")
-"""The names of the functions that `wrap` makes."""
-
-
-def wrap(program: Program, chance: random.Random) -> Program:
-    """Some operations are done by a function that is given the thing and the rest: `await q.put(x)` is `await _later(q, x)`."""
-    return {path: _wrapped(module, chance) for path, module in program.items()}
-
-
-def alias(program: Program, chance: random.Random) -> Program:
-    """Some operations are done on a local name for the thing: `await self._q.put(x)` is `thing = self._q`, `await thing.put(x)`."""
-    return {path: _visited(module, _Alias(chance)) for path, module in program.items()}
-
-
-def _wrapped(module: cst.Module, chance: random.Random) -> cst.Module:
-    wrapping = _Wrap(chance)
-    module = _visited(module, wrapping)
-    head = next((n for n, stmt in enumerate(module.body) if not _is_head(stmt)), len(module.body))
-    return module.with_changes(body=[*module.body[:head], *wrapping.helpers, *module.body[head:]])
-
-
-def _is_operation(call: cst.BaseExpression) -> bool:
-    """A call of an operation on a name or an attribute of one, of which no argument is unpacked."""
-    return (
-        isinstance(call, cst.Call)
-        and isinstance(call.func, cst.Attribute)
-        and call.func.attr.value in _OPERATIONS
-        and m.matches(call.func.value, m.Name() | m.Attribute(value=m.Name()))
-        and all(not arg.star and arg.keyword is None for arg in call.args)
-        and not m.findall(call, m.Await() | m.Yield() | m.NamedExpr())
-    )
-
-
-class _Wrap(cst.CSTTransformer):
-    """Awaited calls in functions, and calls that are a statement or all that is assigned; a coroutine that is handed on stays one."""
-
-    def __init__(self, chance: random.Random) -> None:
-        super().__init__()
-        self.chance, self.helpers, self.number = chance, [], count()
-        self.helpers: list[cst.BaseStatement | cst.SimpleStatementLine]
-
-    def _helper(self, call: cst.Call, is_async: bool) -> cst.Call:
-        assert isinstance(call.func, cst.Attribute)
-        name = f"_{call.func.attr.value}_for_{next(self.number)}"
-        given = [f"given{n}" for n in range(len(call.args))]
-        head, wait = ("async def", "await ") if is_async else ("def", "")
-        source = f"{head} {name}({', '.join(['thing', *given])}):\n    return {wait}thing.{call.func.attr.value}({', '.join(given)})\n"
-        self.helpers.append(cst.parse_statement(source))
-        return cst.Call(cst.Name(name), [cst.Arg(call.func.value), *(cst.Arg(arg.value) for arg in call.args)])
-
-    def _is_chosen(self, call: cst.BaseExpression) -> bool:
-        return _is_operation(call) and self.chance.random() < 0.4
-
-    def leave_Await(self, original_node: cst.Await, updated_node: cst.Await) -> cst.Await:
-        call = updated_node.expression
-        return (
-            updated_node.with_changes(expression=self._helper(call, True))
-            if isinstance(call, cst.Call) and self._is_chosen(call)
-            else updated_node
-        )
-
-    def leave_Expr(self, original_node: cst.Expr, updated_node: cst.Expr) -> cst.Expr:
-        call = updated_node.value
-        return (
-            updated_node.with_changes(value=self._helper(call, False))
-            if isinstance(call, cst.Call) and self._is_chosen(call)
-            else updated_node
-        )
-
-    def leave_Assign(self, original_node: cst.Assign, updated_node: cst.Assign) -> cst.Assign:
-        call = updated_node.value
-        return (
-            updated_node.with_changes(value=self._helper(call, False))
-            if isinstance(call, cst.Call) and self._is_chosen(call)
-            else updated_node
-        )
-
-
-class _Alias(cst.CSTTransformer):
-    def __init__(self, chance: random.Random) -> None:
-        super().__init__()
-        self.chance, self.number, self.depth = chance, count(), 0
-
-    def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
-        self.depth += 1
-
-    def leave_FunctionDef(self, original_node: cst.FunctionDef, updated_node: cst.FunctionDef) -> cst.FunctionDef:
-        self.depth -= 1
-        return updated_node
-
-    def leave_SimpleStatementLine(
-        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
-    ) -> cst.SimpleStatementLine | cst.FlattenSentinel[cst.SimpleStatementLine]:
-        one = updated_node.body[0]
-        if not self.depth or len(updated_node.body) > 1 or not isinstance(one, cst.Expr | cst.Assign):
-            return updated_node
-        call = one.value.expression if isinstance(one.value, cst.Await) else one.value
-        if not _is_operation(call) or self.chance.random() >= 0.4:
-            return updated_node
-        assert isinstance(call, cst.Call)
-        assert isinstance(call.func, cst.Attribute)
-        name = f"same_thing_{next(self.number)}"
-        bind = cst.SimpleStatementLine([cst.Assign([cst.AssignTarget(cst.Name(name))], call.func.value)], updated_node.leading_lines)
-        changed = updated_node.with_deep_changes(call.func, value=cst.Name(name))
-        return cst.FlattenSentinel([bind, changed.with_changes(leading_lines=[])])
-
-
 REWRITINGS: dict[str, Rewriting] = {
     "rename": rename,
     "reorder": reorder,
     "add unrelated code": add_unrelated,
     "import otherwise": reimport,
-    "operations behind functions": wrap,
-    "local names for things": alias,
 }

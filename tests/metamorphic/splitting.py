@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import libcst as cst
 import libcst.matchers as m
-from metamorphic.rewriting import Program, _is_head
+from metamorphic.rewriting import Program, is_head
 
 
 def split(program: Program, chance: random.Random) -> Program:
@@ -22,8 +22,8 @@ def split(program: Program, chance: random.Random) -> Program:
     half = stem.rpartition("/")[2] + "_half"
     package = f"{path.rpartition('/')[0]}/__init__.py"
     dots = "." if package in program else ""
-    heads = [stmt for stmt in module.body if _is_head(stmt)]
-    imports = [stmt for stmt in module.body if m.matches(stmt, m.SimpleStatementLine([m.Import() | m.ImportFrom()])) and not _is_head(stmt)]
+    heads = [stmt for stmt in module.body if is_head(stmt)]
+    imports = [stmt for stmt in module.body if m.matches(stmt, m.SimpleStatementLine([m.Import() | m.ImportFrom()])) and not is_head(stmt)]
     rest = [stmt for stmt in module.body if not any(stmt is one for one in (*part, *heads, *imports))]
     taken = cst.parse_statement(f"from {dots}{half} import {', '.join(names)}\n")
     return {
