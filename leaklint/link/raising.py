@@ -81,7 +81,8 @@ class Raising:
         actions = program.at(site)
         found: set[str] = set()
         for callee in callees:
-            found |= self._known.get(callee, frozenset())
+            if self._runs_here(function, callee):
+                found |= self._known.get(callee, frozenset())
         for action in actions:
             operation = action.call.operation
             stays = (action.waits is not None and not action.bounded) or self._always_has_room(action)
@@ -94,6 +95,10 @@ class Raising:
         if not callees and not actions and not program.is_inert(site) and not program.makes_plainly(site) and not _is_plain(call):
             found.add(ANY)
         return frozenset(found)
+
+    def _runs_here(self, function: FunctionId, callee: FunctionId) -> bool:
+        """Whether the function runs what it calls: a coroutine that is only made raises nothing."""
+        return not self.program.node(callee).is_async or callee in self.program.calls.get(function, frozenset())
 
     def _is_at_the_mercy(self, action: Action) -> bool:
         """Whether an operation on a connection or a process needs the other end, or makes such a thing: it fails when that does."""
