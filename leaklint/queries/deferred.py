@@ -26,7 +26,7 @@ def deferred(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     told: set[tuple[tuple[int, int], int]] = set()
     for put in _puts(graph):
         key = (put.function.source, put.call.at.line)
-        if key in told or put.function not in graph.program.live or _is_emptied(graph, put):
+        if key in told or put.function not in graph.program.live:
             continue
         leak = _in_turns(graph, put) or _in_calls(graph, put)
         if leak is not None:
@@ -63,12 +63,12 @@ def _stacks(graph: Graph, site: Site) -> frozenset[int]:
     return frozenset(v.subject for v in called if isinstance(v, LibraryMethod) and graph.program.kind(v.subject) is Kind.STACK)
 
 
-def _is_emptied(graph: Graph, put: _Put) -> bool:
-    """Whether the function itself closes the stack or moves what is on it: a block around it all is no such place."""
+def _is_emptied(graph: Graph, put: _Put, within: ir.Span) -> bool:
+    """Whether the function closes the stack, or moves what is on it, in these lines: a block around them all is no such place."""
     for site in graph.program.sites_in(put.function):
         if _stacks(graph, site) & put.stacks:
             own = (action for action in graph.program.at(site) if action.call.record.by is None)
-            if any(action.does in (Does.CLOSE, Does.MAKE) for action in own):
+            if any(a.does in (Does.CLOSE, Does.MAKE) and within.line <= a.call.record.at.line <= within.end_line for a in own):
                 return True
     return False
 
@@ -79,7 +79,7 @@ def _is_emptied(graph: Graph, put: _Put) -> bool:
 def _in_turns(graph: Graph, put: _Put) -> Leak | None:
     often = graph.recurrence([put.action.call.record])
     loop = often.loop
-    if loop is None or often.function != put.function:
+    if loop is None or often.function != put.function or _is_emptied(graph, put, loop.at):
         return None
     for stack in sorted(put.stacks):
         made = graph.program.made_at(stack)
@@ -100,7 +100,11 @@ def _in_turns(graph: Graph, put: _Put) -> Leak | None:
 def _in_calls(graph: Graph, put: _Put) -> Leak | None:
     program, function = graph.program, put.function
     kept = isinstance(put.stack, ir.Attribute) and put.stack.base == ir.Name("self") and put.stacks <= program.held_for_long
-    if not kept or program.node(function).name in MAKERS | {"__enter__", "__aenter__"}:
+    if (
+        not kept
+        or program.node(function).name in MAKERS | {"__enter__", "__aenter__"}
+        or _is_emptied(graph, put, program.node(function).at)
+    ):
         return None
     often = graph.recurrences.of(function)
     if often.growth not in (Growth.PER_CALL, Growth.PER_ITERATION):
