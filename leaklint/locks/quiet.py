@@ -9,7 +9,7 @@ from leaklint.catalog.grammar import Does
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.syntax import subexpressions
-from leaklint.link.values import Container, FunctionId, Site
+from leaklint.link.values import Container, FunctionId, Resource, Site
 from leaklint.locks.cells import Cells, Shared, looked_at
 from leaklint.paths import EXCEPTIONAL, Node
 
@@ -53,7 +53,8 @@ class Quiet:
             for one in subexpressions(part):
                 match one:
                     case ir.Attribute() if heeded is None and id(one) not in called and not _leads_to_a_call(part, one, node):
-                        return False
+                        if node.kind == "test" or not self._is_resource(function, one):
+                            return False
                     case ir.Yield():
                         return False
                     case ir.Await(value=value) if not isinstance(value, ir.Call):
@@ -69,6 +70,11 @@ class Quiet:
         program = self.graph.program
         given = names.intersection(p.name for p in program.node(function).parameters)
         return any(isinstance(program.value(o), Container) for name in given for o in program.denoted(function, ir.Name(name)))
+
+    def _is_resource(self, function: FunctionId, attribute: ir.Attribute) -> bool:
+        """Whether what is looked up is a lock, a condition or another such thing, and so says nothing of what others have done."""
+        objects = self.graph.program.denoted(function, attribute)
+        return bool(objects) and all(isinstance(self.graph.program.value(o), Resource) for o in objects)
 
     def _is_harmless(self, site: Site, heeded: Cells | None, depth: int) -> bool:
         program = self.graph.program
