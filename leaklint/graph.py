@@ -12,10 +12,12 @@ from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.finding import Growth, Step
 from leaklint.link.actions import Action
 from leaklint.link.capacity import capacity
+from leaklint.link.commands import is_run_by_its_class
 from leaklint.link.flow.state import CallRecord, LibraryCall, Load
 from leaklint.link.program import Program
 from leaklint.link.units import Unit
 from leaklint.link.values import Coroutine, FunctionId, Instance, Resource, Site
+from leaklint.mainline import MainLines
 from leaklint.paths import Paths, paths, semantics
 from leaklint.picture import Drawing, drawn
 from leaklint.picture.near import network
@@ -136,6 +138,14 @@ class Graph:
     def recurrences(self) -> Recurrences:
         return Recurrences(self.program, self.paths, self.calls_to)
 
+    def ends_with_process(self, function: FunctionId) -> bool:
+        """Whether the function is the main line of a process, or a part of it that is run once."""
+        return self._main_lines.has(function)
+
+    @cached_property
+    def _main_lines(self) -> MainLines:
+        return MainLines(self.program, self._calls_once)
+
     def runs_once(self, function: FunctionId) -> bool:
         """Whether the program runs the function at most once: straight from a module body, in no loop on the way."""
         return self._once(function, frozenset())
@@ -226,6 +236,7 @@ class Graph:
         """Main coroutine → the functions that run it, be it in other ways too (`run_until_complete` for an older Python)."""
         runs = [call for call in self.program.state.library.values() if call.operation.does is Does.RUN]
         mains = {entry for call in runs if call.operation.ends_tasks for entry in self.program.entries(call)}
+        mains |= {function for function in self.program.live if is_run_by_its_class(self.program.state.names, function)}
         found: dict[FunctionId, set[FunctionId]] = {entry: set() for entry in mains}
         for call in runs:
             for entry in mains.intersection(self.program.entries(call)):

@@ -283,6 +283,11 @@ class Models(Struct, frozen=True):
     """By the dotted name of the class, of classes that no table of `types` describes."""
     asks: dict[str, tuple[str, ...]] = {}
     """Inert functions that run a method of each of their arguments (`str`, `logging.info`) → its name, then those that stand in for it."""
+    mains: dict[str, tuple[str, ...]] = {}
+    """Library class → patterns of the names of the coroutine methods of its subclasses each of which the library runs by itself, as
+    `asyncio.run` does: when it is over, the tasks that it has left are cancelled."""
+    commands: frozenset[str] = frozenset()
+    """Libraries whose decorators make functions the commands of a program: the process that is started for one ends with it."""
 
 
 class Family(StrEnum):

@@ -23,6 +23,7 @@ _GIVES = frozenset(Gives)
 _PLAIN_KINDS = frozenset({Kind.VALUE, Kind.STACK})
 _STARTS = frozenset({Does.SPAWN, Does.SUBMIT, Does.ARM, Does.REGISTER, Does.RUN})
 _INERT_KEYS = frozenset({"functions", "modules"})
+_COMMAND_KEYS = frozenset({"modules"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class ModelTables:
     inert_modules: frozenset[str] = frozenset()
     callbacks: dict[str, Callbacks] = field(default_factory=dict)
     asks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    mains: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    commands: frozenset[str] = frozenset()
 
     @staticmethod
     def of(document: Mapping[str, object], file: str) -> ModelTables:
@@ -46,6 +49,8 @@ class ModelTables:
         inert: dict[str, frozenset[str]] = {}
         callbacks: dict[str, Callbacks] = {}
         asks: dict[str, tuple[str, ...]] = {}
+        mains: dict[str, tuple[str, ...]] = {}
+        commands: frozenset[str] = frozenset()
         for name, table in document.items():
             place = Place(file, name)
             if not isinstance(table, Mapping):
@@ -59,6 +64,11 @@ class ModelTables:
                 callbacks.update((cls, _callbacks(place.at(cls), methods)) for cls, methods in table.items())
             elif name == "asks":
                 asks.update((one, _strings(place.at(one), methods)) for one, methods in table.items())
+            elif name == "mains":
+                mains.update((cls, _strings(place.at(cls), patterns)) for cls, patterns in table.items())
+            elif name == "commands":
+                place.known_keys(table, _COMMAND_KEYS)
+                commands = frozenset(_strings(place.at("modules"), table.get("modules", ())))
             elif "does" in table:
                 functions[name] = (file, table)
             elif "is" in table or "like" in table:
@@ -66,7 +76,7 @@ class ModelTables:
             else:
                 raise place.error("a type needs `is` or `like`, a function needs `does`; this table has none of them")
         inert_functions, inert_modules = (inert.get(key, frozenset()) for key in ("functions", "modules"))
-        return ModelTables(types, functions, aliases, inert_functions, inert_modules, callbacks, asks)
+        return ModelTables(types, functions, aliases, inert_functions, inert_modules, callbacks, asks, mains, commands)
 
     def extended(self, later: ModelTables) -> ModelTables:
         """Both, where a name described twice is described by the later one."""
@@ -79,6 +89,8 @@ class ModelTables:
             inert_modules=self.inert_modules | later.inert_modules,
             callbacks=self.callbacks | later.callbacks,
             asks=self.asks | later.asks,
+            mains=self.mains | later.mains,
+            commands=self.commands | later.commands,
         )
 
 
@@ -111,6 +123,8 @@ def build_models(tables: ModelTables) -> Models:
         inert_modules=tables.inert_modules,
         callbacks=tables.callbacks,
         asks=tables.asks,
+        mains=tables.mains,
+        commands=tables.commands,
     )
 
 

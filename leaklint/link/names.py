@@ -191,13 +191,20 @@ class Names:
                 return self.resolve_global(self.by_name[dotted], definition.name, depth + 1)
         return None
 
+    def assigned(self, module: int, name: str) -> tuple[int, ir.Expr] | None:
+        """The one value that a global is ever given at the top level of the project module that defines it, and that module."""
+        where = self.resolve_global(module, name)
+        definitions = self._globals[where[0]].defined.get(where[1], ()) if where is not None else ()
+        if where is None or len(definitions) != 1 or isinstance(only := definitions[0], ClassId | FunctionId | ir.Imported):
+            return None
+        return where[0], only
+
     def constant(self, module: int, name: str) -> str | None:
         """The text of a global that is a string and nothing else."""
         key = (module, name)
         if key not in self._constants:
-            where = self.resolve_global(module, name)
-            definitions = self._globals[where[0]].defined.get(where[1], ()) if where is not None else ()
-            only = definitions[0] if len(definitions) == 1 else None
+            found = self.assigned(module, name)
+            only = found[1] if found is not None else None
             self._constants[key] = only.text if isinstance(only, ir.Constant) and only.kind == "str" else None
         return self._constants[key]
 

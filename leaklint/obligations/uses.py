@@ -15,7 +15,7 @@ from leaklint.link.effects.kinds import CANCELS, CLOSES, RELEASES
 from leaklint.link.program import Program
 from leaklint.link.raising import ANY
 from leaklint.link.syntax import bound_by, parts, target_names
-from leaklint.link.values import ClassValue, FunctionId
+from leaklint.link.values import ClassValue, Container, FunctionId
 from leaklint.obligations.pools import is_abstract
 from leaklint.obligations.things import Thing
 from leaklint.paths import Node
@@ -336,7 +336,7 @@ class _Reading:
             found.add(Effect.ESCAPES)  # what is awaited is more than it seems
         if any(a.does in (Does.SHIELD, Does.WAIT) for a in actions) and self.thing.kind in UNITS:
             self.unless_cancelled = True
-        makes = any(isinstance(self.program.value(o), ClassValue) for o in self.program.called(site))
+        makes = any(isinstance(self.program.value(o), ClassValue | Container) for o in self.program.called(site))
         if self._may_be_dropped(call, argument, awaited):
             self.unless_raised = True
         callees = self.program.state.callees.get(site, set())

@@ -8,6 +8,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Kind
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
+from leaklint.link.values import FunctionId
 from leaklint.obligations.custody import Custody, End, Outcome
 from leaklint.obligations.uses import UNITS, Fate
 from leaklint.paths import Edge, Exit
@@ -36,11 +37,24 @@ def _worst(graph: Graph, outcome: Outcome) -> End | None:
     ends = sorted(outcome.ends, key=_rank)
     if acquired.thing.kind in UNITS and Fate.SETTLED not in outcome.fates:
         return None  # started and let go: it ends by itself, or is told to by others
+    if acquired.thing.debt is not None and _ends_by_itself(graph, acquired.function, acquired.thing.debt.kind):
+        return None
     if graph.runs_once(acquired.function) or graph.ends_with_main(acquired.function):  # an error ends the program
         ends = [end for end in ends if end.exit_kind in (Exit.RETURN, None) or isinstance(end.node.stmt, ir.Raise)]
     if acquired.thing.is_collected:
         ends = [end for end in ends if end.exit_kind is Exit.RETURN or (end.exit_kind is not None and outcome.fates)]
     return ends[0] if ends else None
+
+
+_OUTLIVES = frozenset({Kind.THREAD, Kind.PROCESS, Kind.SUBPROCESS, Kind.EXECUTOR})
+"""What the end of the process waits for, or what goes on after it."""
+
+
+def _ends_by_itself(graph: Graph, function: FunctionId, kind: Kind) -> bool:
+    """Whether what the function leaves comes to its end together with it: with the process, or with the loop that was made for it."""
+    if kind is Kind.TASK and graph.ends_with_main(function):
+        return True
+    return kind not in _OUTLIVES and graph.ends_with_process(function)
 
 
 def _rank(end: End) -> tuple[int, bool, int]:

@@ -16,6 +16,7 @@ from leaklint.link.flow.calls import is_inert
 from leaklint.link.flow.state import Actual, CallRecord
 from leaklint.link.values import (
     ClassValue,
+    Container,
     ContainerMethod,
     FunctionId,
     FunctionValue,
@@ -198,6 +199,9 @@ class _Call:
                 self._operation(record, operation, given)
             case ContainerMethod(name=name) if name in TAKES:
                 self._use(given, KEEPS)
+            case Container():  # a class that `namedtuple` made
+                self._hold(given)
+                self.kinds.add(False)
             case _:
                 pass
 
@@ -299,6 +303,7 @@ class _Call:
             self._use([self.receiver], effects)
             for record in self.records[:1]:
                 self._operation(record, operation, self.given)
+            self._use(_beyond(operation, self.given), ESCAPES)
         elif function.name not in BUILTIN or self.awaited:
             self._use([self.receiver, *self.given], ESCAPES)
 
@@ -313,6 +318,13 @@ class _Call:
         for one in given:
             for node, mask in one.source:
                 self.web.draw(node, self.result, mask & HELD)
+
+
+def _beyond(operation: Operation, given: Sequence[Given]) -> list[Given]:
+    """The arguments that an operation has no parameter of its own for: what is only taken for it, by its name, may do anything to them."""
+    formals, _ = bind_formals(operation, _numbered(given))
+    named = {*operation.params, *operation.keyword_only}
+    return [given[position] for name, positions in formals.items() if name not in named for position in positions]
 
 
 def _numbered(given: Sequence[Given]) -> list[Actual]:
