@@ -23,6 +23,7 @@ from leaklint.link.values import (
     FunctionId,
     FunctionValue,
     Generator,
+    Resource,
     Site,
 )
 
@@ -252,6 +253,17 @@ class Program(Objects):
         site = function.site(number)
         inside = self.reached(self.state.callees.get(site, ())) - {function}
         return [*self.at(site), *(action for callee in sorted(inside) for action in self.actions_in(callee))]
+
+    @cached_property
+    def from_factories(self) -> frozenset[int]:
+        """The objects that stand for several of the running program, each kept elsewhere: a function makes and returns one for each of the
+        places that call it."""
+        made = {obj: self.made_at(obj) for obj in range(len(self.state.solver.objects)) if isinstance(self.value(obj), Resource)}
+        return frozenset(
+            obj for obj, at in made.items()
+            if at is not None and len({record.site for record in self.calls_of(at[0])}) > 1
+            and obj in self.holds(self.state.solver.known(("result", *at[0].source, at[0].context)))
+        )  # fmt: skip
 
     @cached_property
     def finalizers(self) -> list[FunctionId]:

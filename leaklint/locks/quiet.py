@@ -57,7 +57,7 @@ class Quiet:
                             return False
                     case ir.Yield():
                         return False
-                    case ir.Await(value=value) if not isinstance(value, ir.Call):
+                    case ir.Await(value=value) if not isinstance(value, ir.Call) or self._is_unknown(function.site(value.site)):
                         return False
                     case ir.Call(site=number) if not self._is_harmless(function.site(number), heeded, depth):
                         return False
@@ -85,6 +85,10 @@ class Quiet:
         if actions:
             return all(self._is_done_quietly(a, heeded) for a in actions)
         return program.is_inert(site)
+
+    def _is_unknown(self, site: Site) -> bool:
+        """Whether nobody knows what a call that is awaited does: it is a request, and the answer may make somebody signal."""
+        return not self.graph.program.state.callees.get(site) and not self.graph.program.at(site)
 
     def _is_done_quietly(self, action: Action, heeded: Cells | None) -> bool:
         match action.does:

@@ -12,7 +12,7 @@ from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.syntax import subexpressions
 from leaklint.link.values import FunctionId
-from leaklint.locks.cells import Cells, Shared
+from leaklint.locks.cells import Cells, Shared, cell_of
 from leaklint.locks.terms import Terms
 from leaklint.paths import Node, is_endless
 
@@ -41,14 +41,31 @@ class Signals:
         if all(self._is_of_its_unit(wait) for wait in self.waits.get(function, ()) if wait.subjects & objects):
             found = dict.fromkeys(a for a in found if not self._is_of_its_unit(a))
         own = self._only_within(function)
-        others = (a for a in found if a.function not in own and program.node(a.function).name != "__init__")
+        waits = [wait for wait in self.waits.get(function, ()) if wait.subjects & objects]
+        others = (
+            a for a in found
+            if a.function not in own and program.node(a.function).name != "__init__" and not self._is_another(a, waits)
+        )  # fmt: skip
         return [Signal(a, self._published(a, objects)) for a in others]
+
+    def _is_another(self, signal: Action, waits: list[Action]) -> bool:
+        """Whether what is signalled may be another than what is waited for: a factory makes both, and they are not kept under one name."""
+        if not self.graph.program.from_factories >= signal.subjects:
+            return False
+        name = self._attribute(signal)
+        return name is None or all(self._attribute(wait) != name for wait in waits)
+
+    def _attribute(self, action: Action) -> str | None:
+        """The attribute in which the object of an operation is found."""
+        receiver = _receiver(action)
+        term = self._terms.of(action.function, receiver) if receiver is not None else None
+        last = term.steps[-1] if term is not None and term.steps else None
+        return last if isinstance(last, str) else None
 
     def _is_of_its_unit(self, action: Action) -> bool:
         """Whether the object of an operation is found by asking which unit this is: `me = self._workers[get_ident()]`, `me.done.set()`,
         in a function that is called for it, perhaps."""
-        node = action.call.record.node
-        base = node.function.base if node is not None and isinstance(node.function, ir.Attribute) else None
+        base = _receiver(action)
         bindings, seen = self._terms.bindings(action.function), set[str]()
         while isinstance(base, ir.Attribute | ir.Name):
             if isinstance(base, ir.Attribute):
@@ -82,13 +99,20 @@ class Signals:
     def _published(self, action: Action, objects: frozenset[int]) -> Cells:
         program = self.graph.program
         own = {program.describe(o).rpartition(".")[2] for o in objects}
-        itself = own | {f".{name}" for name in own}
+        itself = own | {f".{name}" for name in own} | self._places_of(objects)
         given = {p.name for p in program.node(action.function).parameters}
         cells = self.shared.changed_in(action.function) - itself - given
         if not cells:  # a helper that only wakes: what its callers change
             callers = program.callers.get(action.function, frozenset())
             cells = frozenset(c for caller in callers for c in self.shared.changed_in(caller)) - itself
         return cells
+
+    def _places_of(self, objects: frozenset[int]) -> Cells:
+        """Where the objects themselves are found: a table of events is not the state that its events speak of."""
+        actions = [a for o in objects for a in self.graph.program.on(o)]
+        tables = (base for a in actions if isinstance(base := _receiver(a), ir.Subscript))
+        names = (name for a in actions if (name := self._attribute(a)) is not None)
+        return frozenset((*(cell for table in tables for cell in cell_of(table)), *(f".{name}" for name in names)))
 
     def repeats(self, action: Action) -> bool:
         """Whether the signal comes again and again by itself: it stands in a loop without an end."""
@@ -119,3 +143,9 @@ class Signals:
                 if action.does is does and action.subjects & objects and action.call.record.by is None:
                     return action
         return None
+
+
+def _receiver(action: Action) -> ir.Expr | None:
+    """What stands before the dot of an operation."""
+    node = action.call.record.node
+    return node.function.base if node is not None and isinstance(node.function, ir.Attribute) else None

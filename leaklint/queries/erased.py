@@ -160,8 +160,9 @@ class _Erasing:
     @cached_property
     def _under_the_lock(self) -> frozenset[int]:
         """The statements in the blocks around the clear that hold a lock which the signaller holds."""
-        theirs = frozenset(o for _, locks in _held(self.graph, self.signal.action) for o in locks)
-        return frozenset(id(s) for block, locks in _held(self.graph, self.clear) if locks & theirs for s in walk(block.body))
+        theirs = _held_by_all(self.graph, self.signal.action.function, self.signal.action.site.number)
+        mine = _held(self.graph, self.function, self.clear.site.number)
+        return frozenset(id(s) for block, locks in mine if locks & theirs for s in walk(block.body))
 
     def _gives_way(self, function: FunctionId, node: Node) -> bool:
         if not self.is_async:
@@ -203,13 +204,23 @@ class _Erasing:
         return ends
 
 
-def _held(graph: Graph, action: Action) -> Iterator[tuple[ir.With, frozenset[int]]]:
-    """The blocks around an operation that hold a lock, each with the locks."""
+def _held_by_all(graph: Graph, function: FunctionId, number: int, depth: int = 0) -> frozenset[int]:
+    """The locks in whose blocks a site stands, there or, for code that only functions in sight call, wherever these call it."""
     program = graph.program
-    place = program.place(action.function, action.site.number)
+    found = frozenset(o for _, locks in _held(graph, function, number) for o in locks)
+    calls = [r for r in program.calls_of(function) if r.function in program.live]
+    if depth == _FARTHEST or not calls or function in program.openness.callable or function in program.entered_by:
+        return found
+    return found | frozenset.intersection(*(_held_by_all(graph, r.function, r.site.number, depth + 1) for r in calls))
+
+
+def _held(graph: Graph, function: FunctionId, number: int) -> Iterator[tuple[ir.With, frozenset[int]]]:
+    """The blocks around a site that hold a lock, each with the locks."""
+    program = graph.program
+    place = program.place(function, number)
     for enclosing in place.around if place is not None else ():
         if isinstance(enclosing.stmt, ir.With) and enclosing.block == "body":
-            at = (a for item in enclosing.stmt.items for a in program.at(action.function.site(item.site)))
+            at = (a for item in enclosing.stmt.items for a in program.at(function.site(item.site)))
             locks = frozenset(o for a in at if a.does is Does.ACQUIRE for o in a.subjects)
             if locks:
                 yield enclosing.stmt, locks

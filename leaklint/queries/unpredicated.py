@@ -30,7 +30,7 @@ def unpredicated(graph: Graph, signals: Signals, quiet: Quiet) -> Iterator[Leak]
             if key in told or not _may_last(graph, wait) or not all(graph.program.kind(o) is Kind.CONDITION for o in wait.subjects):
                 continue
             found = signals.of(wait.subjects, function)
-            if not found or any(signals.repeats(signal.action) for signal in found):
+            if not found or any(signals.repeats(signal.action) for signal in found) or _passes_on(graph, quiet, wait):
                 continue
             taken = _taken_blindly(graph, quiet, wait)
             if taken is not None:
@@ -50,6 +50,33 @@ def _may_last(graph: Graph, wait: Action) -> bool:
             return any(p.name == name and p.default == ir.Constant("none", "None") for p in parameters)
         case _:
             return False
+
+
+def _passes_on(graph: Graph, quiet: Quiet, wait: Action) -> bool:
+    """Whether all that follows the wait is to signal others: who relays a call looks at no state, those whom it wakes do."""
+    function, signals = wait.function, False
+    waits = graph.paths(function).of(wait.site.number)
+    seen = {id(node) for node in waits}
+    todo = [target for node in waits for edge, target in node.successors if edge not in EXCEPTIONAL]
+    while todo:
+        node = todo.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if _only_signals(graph, wait, node):
+            signals = True
+        elif not quiet.at(function, node, None):
+            return False
+        todo += [target for edge, target in node.successors if edge not in EXCEPTIONAL]
+    return signals
+
+
+def _only_signals(graph: Graph, wait: Action, node: Node) -> bool:
+    """Whether the node signals something else than what is waited for, and does nothing else."""
+    sites = [wait.function.site(number) for number in node.sites()]
+    actions = [action for site in sites for action in graph.program.at(site)]
+    told = bool(actions) and all(action.does is Does.SIGNAL and not action.subjects & wait.subjects for action in actions)
+    return told and all(graph.program.at(site) for site in sites)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ def unreleased(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         for acquirer in holding.acquirers:
             functions |= graph.program.callers.get(acquirer, frozenset())
         for function in sorted(functions & graph.program.live):
+            if _is_of_its_call(graph, holding, function):
+                continue
             yield from _judge(graph, holding, function)
         yield from kept_by_job(graph, holding)
     yield from unchecked(graph)
@@ -48,6 +50,17 @@ def _dies_with_its_function(graph: Graph, holding: Holding) -> bool:
         return False
     makers = {made[0] for o in objects if (made := program.made_at(o)) is not None}
     return makers == holding.what.functions and all(function.index for function in makers)
+
+
+def _is_of_its_call(graph: Graph, holding: Holding, function: FunctionId) -> bool:
+    """Whether the function makes the lock, and only it and what runs as part of it ever wait for it: when it is left, nobody is there who
+    would miss what is not given back, although jobs may know the lock and give back."""
+    program, objects = graph.program, holding.what.objects
+    makers = {made[0] if made is not None else None for made in map(program.made_at, objects)}
+    if not function.index or makers != {function} or objects & program.held_for_long or any(map(program.opened, objects)):
+        return False
+    takers = {a.function for o in objects for a in program.on(o) if a.does in (Does.ACQUIRE, Does.WAIT)}
+    return takers <= program.reached((function,)) and all(program.roots(taker) <= program.roots(function) for taker in takers)
 
 
 def _starts_empty(graph: Graph, what: Holdable) -> bool:
