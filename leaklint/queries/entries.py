@@ -15,6 +15,7 @@ from leaklint.link.values import FunctionId
 from leaklint.obligations.entries import Entries, Entry, same
 from leaklint.obligations.tables import MAKERS, Act, Table, is_teardown
 from leaklint.paths import EXCEPTIONAL, Choices, Edge, Exit, Facts, Node
+from leaklint.queries.short_lives import goes_with_its_table, is_never_cancelled
 from leaklint.queries.wording import grows
 
 _MOST = 20_000
@@ -67,7 +68,8 @@ class _Judge:
         paths = self.graph.paths(function)
         start = next((node for node in paths.nodes if node.stmt is entry.stmt and node.kind == "stmt"), None)
         others = any(use.function.source != function.source for use in self.entries.takes)
-        if start is None or (entry.is_deep and others) or self._is_main_line(function) or self._is_gone_through_again(function):
+        is_left = self._is_main_line(function) or self._is_gone_through_again(function) or goes_with_its_table(self.graph, entry)
+        if start is None or (entry.is_deep and others) or is_left:
             return None
         calm = not self._is_left_to_others(entry, start) and any(self._returns(node) for node in self._pairs(entry, start, EXCEPTIONAL))
         if not self._pairs(entry, start, frozenset()):
@@ -193,7 +195,7 @@ class _Judge:
                 return way.waited and (normal or not others)
             case Exit.RAISE:
                 return way.waited and not others and self._waits(entry.function, way.node) and not self._waits_for(entry, way.node)
-            case Exit.CANCEL if self._is_made_anew(entry):
+            case Exit.CANCEL if self._is_made_anew(entry) or is_never_cancelled(self.graph, entry):
                 return False
             case Exit.CANCEL:
                 return normal or not others or self._is_guarded(entry, way.node)

@@ -12,6 +12,7 @@ from leaklint.link.program import Program
 from leaklint.link.syntax import expressions, subexpressions, walk
 from leaklint.link.values import FunctionId, Instance
 from leaklint.obligations.tables import MAKERS, Act, Table, Use
+from leaklint.queries.bounded import is_bounded
 from leaklint.queries.wording import grows
 
 _CLOSES = frozenset({"close", "aclose", "stop", "disconnect", "shutdown", "__exit__", "__aexit__"})
@@ -26,7 +27,7 @@ def piling(graph: Graph, tables: tuple[Table, ...]) -> Iterator[Leak]:
             continue
         for use in table.of(Act.PUT):
             found = _of_its_own(graph, table, use)
-            if found is not None and _is_repeated(graph, use):
+            if found is not None and _is_repeated(graph, use) and not is_bounded(graph.program, tables, use):
                 yield _leak(graph, table, use, found)
                 break
 
