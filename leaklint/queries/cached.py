@@ -86,13 +86,30 @@ def _is_of_users(graph: Graph, record: CallRecord, expression: ir.Expr | None) -
 
 
 def _is_function(graph: Graph, function: FunctionId, annotation: ir.Expr | None) -> bool:
-    """Whether an annotation, perhaps by a name of its own, is the type of functions."""
+    """Whether an annotation, perhaps by a name of its own, is the type of functions; not where a word may stand for one: who may say `"size"`
+    brings what has a name, and that comes again."""
     names = graph.program.state.names
+    if ir.Name("str") in _alternatives(annotation):
+        return False
     for part in subexpressions(annotation) if annotation is not None else ():
         found = names.resolve(function.module, part) if isinstance(part, ir.Name | ir.Attribute) else None
         if isinstance(found, Library) and found.name in _FUNCTIONS:
             return True
     return False
+
+
+def _alternatives(annotation: ir.Expr | None) -> list[ir.Expr]:
+    """The types of which a value may have any: `A | B`, `Union[A, B]`."""
+    match annotation:
+        case None:
+            return []
+        case ir.Operation(operator="|", operands=operands):
+            return [one for operand in operands for one in _alternatives(operand)]
+        case ir.Subscript(base=ir.Name(id="Union" | "Optional") | ir.Attribute(name="Union" | "Optional"), index=index):
+            inner = index.items if isinstance(index, ir.Display) else (index,)
+            return [one for item in inner for one in _alternatives(item)]
+        case one:
+            return [one]
 
 
 def _leak(graph: Graph, function: FunctionId, parameter: str, record: CallRecord, what: str) -> Leak:
