@@ -154,7 +154,9 @@ class Owned:
 
     def _only_remakes(self, settler: FunctionId, kept: Kept, makers: frozenset[FunctionId]) -> bool:
         """Whether a function settles it to make it anew: nothing that it does after it has made one settles one. `makers`: the functions
-        that make it, directly or not."""
+        that make it, directly or not. What is entered is left again in due time, by its block or its stack."""
+        if any(settler in self.program.state.entered.get(debt.obj, {}).values() for debt in kept.debts):
+            return False
         making = [record.site.number for record in kept.made if record.function.source == settler.source]
         for callee in self.program.calls.get(settler, frozenset()) & makers:
             making += self.graph.calls_to(settler, callee)
