@@ -86,8 +86,8 @@ def _is_of_users(graph: Graph, record: CallRecord, expression: ir.Expr | None) -
 
 
 def _is_function(graph: Graph, function: FunctionId, annotation: ir.Expr | None) -> bool:
-    """Whether an annotation, perhaps by a name of its own, is the type of functions; not where a word may stand for one: who may say `"size"`
-    brings what has a name, and that comes again."""
+    """Whether an annotation, perhaps by a name of its own, is the type of functions; not where a word may stand for one: who may
+    say `"size"` brings what has a name, and that comes again."""
     names = graph.program.state.names
     if ir.Name("str") in _alternatives(annotation):
         return False
