@@ -254,6 +254,18 @@ class Graph:
             found.setdefault(load.name, []).append(load)
         return found
 
+    def units_of(self, obj: int) -> tuple[Unit, ...]:
+        """The units that an object is the handle of."""
+        return self._units_of.get(obj, ())
+
+    @cached_property
+    def _units_of(self) -> dict[int, tuple[Unit, ...]]:
+        found: dict[int, tuple[Unit, ...]] = {}
+        for unit in self.program.units:
+            for obj in unit.handle:
+                found[obj] = (*found.get(obj, ()), unit)
+        return found
+
     def starts_units(self, function: FunctionId) -> bool:
         """Whether a unit is started in the function itself."""
         return function in self._starters

@@ -58,6 +58,14 @@ class Recurrences:
         """How often a chain of calls that bring about each other is begun: what runs one of its links without being a part of it."""
         return self._above(sorted(links), chain)
 
+    def only_place(self, function: FunctionId) -> FunctionId | None:
+        """The function that runs this one, if only one does and at one place, which a run of it comes to once at most."""
+        places = {place for place in self._places_that_run(function) if place[0] in self.program.live}
+        caller, number = next(iter(places), (function, None))
+        if len(places) != 1 or number is None or self._repeats(caller, number):
+            return None
+        return caller
+
     def _of_place(self, function: FunctionId, number: int) -> Recurrence:
         loop = self._lasting_loop(function, number)
         return Recurrence(Growth.PER_ITERATION, function, loop) if loop is not None else self.of(function)

@@ -10,7 +10,7 @@ from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.exits.kinds import ExitKind, WayOut
 from leaklint.exits.leaving import is_finalizer
 from leaklint.exits.started import Started
-from leaklint.exits.stopping import ends_with_main, keeps_main
+from leaklint.exits.stopping import ends_with_main, keeps_main, makers
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.flow.state import CallRecord, LibraryCall
@@ -98,17 +98,8 @@ class Outside:
         if reason is not None:
             yield self._way(ExitKind.ESCAPES, spawn.record, f"code out of sight may cancel its group: {reason}")
         elif not cancels:
-            for entering in self._entered(group):
+            for entering in makers(self.graph, group):
                 yield from islice(self._held_by(entering, seen, f"its group `{name}`"), 1)
-
-    def _entered(self, group: int) -> list[CallRecord]:
-        """Where a group is made: the function that waits at the end of its block."""
-        program = self.graph.program
-        calls = program.state.constructed.get(group, [])
-        value = program.value(group)
-        if not calls and isinstance(value, Resource):
-            calls = program.state.at(value.site)
-        return [call.record for call in calls]
 
     def _held_by(self, record: CallRecord, seen: frozenset[Unit], what: str) -> Iterator[WayOut]:
         """What is awaited ends with who awaits it: with a unit that can be cancelled, or a caller out of sight."""

@@ -7,9 +7,9 @@ from leaklint.catalog.grammar import Does, Kind, UnitKind, Waits
 from leaklint.finding import Growth
 from leaklint.graph import Graph, Runner
 from leaklint.link.actions import Action
-from leaklint.link.flow.state import LibraryCall
+from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.units import Unit
-from leaklint.link.values import FunctionId
+from leaklint.link.values import FunctionId, Resource
 from leaklint.paths import is_endless
 from leaklint.recurrence import Recurrence
 
@@ -24,8 +24,8 @@ def stopped(graph: Graph, unit: Unit) -> str | None:
     return None
 
 
-def cancelled(graph: Graph, unit: Unit) -> str | None:
-    """Why the unit may end before the program does."""
+def cancelled(graph: Graph, unit: Unit, seen: frozenset[Unit] = frozenset()) -> str | None:
+    """Why the unit may end before the program does. `seen` are the units that wait in groups for this one."""
     program = graph.program
     if not unit.spawns:
         return "it is never started"
@@ -38,8 +38,12 @@ def cancelled(graph: Graph, unit: Unit) -> str | None:
     if unit.kind in (UnitKind.CALLBACK, UnitKind.HANDLER):
         return "the library ends it"
     for spawn in unit.spawns:
-        if spawn.subject is not None and program.kind(spawn.subject) in (Kind.GROUP, Kind.EXECUTOR) and cancels(graph, spawn.subject):
+        if spawn.subject is None or program.kind(spawn.subject) not in (Kind.GROUP, Kind.EXECUTOR):
+            continue
+        if cancels(graph, spawn.subject):
             return "its group is cancelled"
+        if program.kind(spawn.subject) is Kind.GROUP and _holder_is_cancelled(graph, spawn.subject, seen | {unit}):
+            return "its group is cancelled with the one that waits for it"
     if unit.kind is UnitKind.TASK and not unit.handle and any(s.operation.does is not Does.SPAWN for s in unit.spawns):
         return "the one that waits for it can be cancelled"
     return None
@@ -48,6 +52,22 @@ def cancelled(graph: Graph, unit: Unit) -> str | None:
 def cancels(graph: Graph, group: int) -> bool:
     """Whether somebody cancels a task group or its scope, or the group lets a failure do it."""
     return graph.program.opened(group) is not None or any(is_cancel_of(graph, a, group) for a in graph.program.actions)
+
+
+def _holder_is_cancelled(graph: Graph, group: int, seen: frozenset[Unit]) -> bool:
+    """Whether a unit that waits at the end of the group's block may be ended itself: its cancellation is that of all in the group."""
+    runners = (runner.unit for record in makers(graph, group) for runner in graph.runners(record.function))
+    return any(unit is not None and unit not in seen and cancelled(graph, unit, seen) is not None for unit in runners)
+
+
+def makers(graph: Graph, group: int) -> list[CallRecord]:
+    """Where a group is made: in the function that waits at the end of its block."""
+    program = graph.program
+    calls = program.state.constructed.get(group, [])
+    value = program.value(group)
+    if not calls and isinstance(value, Resource):
+        calls = program.state.at(value.site)
+    return [call.record for call in calls]
 
 
 def is_cancel_of(graph: Graph, action: Action, group: int) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from leaklint import ir
-from leaklint.catalog.grammar import Does, Gives
+from leaklint.catalog.grammar import Does, Gives, Kind
 from leaklint.graph import Graph
-from leaklint.link.syntax import parts, subexpressions
+from leaklint.link.syntax import expressions, parts, subexpressions, target_names, walk
+from leaklint.link.thrown import types_of
 from leaklint.link.values import FunctionId, Site
 from leaklint.paths import FORCED, Edge, Node
 
@@ -71,12 +73,89 @@ def is_told(graph: Graph, function: FunctionId, node: Node, edge: Edge) -> bool:
         return False
     if edge is not Edge.RAISE or node.kind == "except" or isinstance(node.stmt, ir.Raise):
         return True
-    return any(hands_on(graph, function.site(number)) for number in node.sites())
+    return any(hands_on(graph, function.site(number)) and not _has_done_well(graph, function, node, number) for number in node.sites())
 
 
 def hands_on(graph: Graph, site: Site) -> bool:
-    """Whether the call reads the result of a unit: what ended the unit is raised here."""
-    return any(a.does is Does.OBSERVE and a.call.operation.returns in (Gives.RESULT, Gives.ELEMENT) for a in graph.program.at(site))
+    """Whether the call reads the result of a unit: what ended the unit is raised here, unless its own handlers catch that."""
+    reads = (a for a in graph.program.at(site) if a.does is Does.OBSERVE and a.call.operation.returns in (Gives.RESULT, Gives.ELEMENT))
+    return any(not a.subjects or not all(_keeps_its_errors(graph, obj) for obj in a.subjects) for a in reads)
+
+
+def _keeps_its_errors(graph: Graph, obj: int) -> bool:
+    """Whether the unit with this handle is a coroutine that waits only where a handler catches all exceptions, and raises nothing."""
+    units = graph.units_of(obj)
+    return bool(units) and all(unit.entries and all(map(partial(_waits_guarded, graph), unit.entries)) for unit in units)
+
+
+def _waits_guarded(graph: Graph, function: FunctionId) -> bool:
+    body = graph.program.node(function).body
+    guarded = {id(inner) for stmt in walk(body) if isinstance(stmt, ir.Try) and _catches_all(stmt) for inner in walk(stmt.body)}
+    bare = [stmt for stmt in walk(body) if id(stmt) not in guarded]
+    waits = [stmt for stmt in walk(body) if _waits(stmt)]
+    return bool(waits) and not any(_waits(stmt) or isinstance(stmt, ir.Raise) for stmt in bare)
+
+
+def _catches_all(stmt: ir.Try) -> bool:
+    """Whether a handler catches whatever is no cancellation and raises nothing itself."""
+    for handler in stmt.handlers:
+        if any(isinstance(inner, ir.Raise) for inner in walk(handler.body)):
+            return False
+        if set(types_of(handler.type) or ("BaseException",)) & {"Exception", "BaseException"}:
+            return True
+    return False
+
+
+def _waits(stmt: ir.Stmt) -> bool:
+    if isinstance(stmt, ir.For | ir.With) and stmt.is_async:
+        return True
+    return any(isinstance(part, ir.Await) for expression in expressions(stmt) for part in subexpressions(expression))
+
+
+def _has_done_well(graph: Graph, function: FunctionId, node: Node, number: int) -> bool:
+    """Whether the unit whose result is read here has been asked before, and has said that no exception ended it: on no way from where its
+    name gets it does an exception lead here (`if task.exception() is None: … task.result()`)."""
+    reads = (e for part in node.parts for e in subexpressions(part) if isinstance(e, ir.Call) and e.site == number)
+    match next(reads, None):
+        case ir.Call(function=ir.Attribute(base=ir.Name() as unit)) as read:
+            pass
+        case _:
+            return False
+
+    def failed(test: ir.Expr) -> bool | None:
+        match test:
+            case ir.Comparison(left=left, operators=("is" | "is not" as operator,), rights=(ir.Constant(kind="none"),)):
+                return operator == "is not" if _asks_what_ended(graph, function, left, unit) else None
+            case _:
+                return True if _asks_what_ended(graph, function, test, unit) else None
+
+    if not any(one is read for part in node.parts for one in evaluated(part, failed)):
+        return True
+    nodes = graph.paths(function).nodes
+    bound = [one for one in nodes if unit.id in _bound_by(one)] or [graph.paths(function).entry]
+    starts = [target for one in bound for _, target in one.successors]
+    return first_reached(starts, lambda one: one is node, lambda one: one in bound, lambda at, edge: agrees(at, edge, failed)) is None
+
+
+def _asks_what_ended(graph: Graph, function: FunctionId, expression: ir.Expr, unit: ir.Name) -> bool:
+    """Whether an expression gives the exception that ended the unit, or None: `task.exception()`."""
+    match expression:
+        case ir.Call(function=ir.Attribute(base=base, name="exception"), site=number) if base == unit:
+            asked = (o for a in graph.program.at(function.site(number)) for o in a.subjects)
+            return any(graph.program.kind(o) in (Kind.TASK, Kind.FUTURE) for o in asked)
+        case _:
+            return False
+
+
+def _bound_by(node: Node) -> frozenset[str]:
+    """The names that a node binds."""
+    match node.stmt:
+        case ir.Bind(targets=targets) if node.kind == "stmt":
+            return frozenset(name for target in targets for name in target_names(target))
+        case ir.For(target=target) if node.kind == "step":
+            return frozenset(target_names(target))
+        case _:
+            return frozenset()
 
 
 def names_in(expression: ir.Expr) -> Iterator[str]:
@@ -97,7 +176,8 @@ def may_hold(graph: Graph, function: FunctionId, name: str, handle: frozenset[in
 
 
 def evaluated(expression: ir.Expr, truth: Truth) -> Iterator[ir.Expr]:
-    """The expression and those below it, without what the fact says is not evaluated: the other side of a choice, the rest of an `and`."""
+    """The expression and those below it, without what the fact says is not evaluated: the other side of a choice, the rest of an `and`,
+    what a comprehension leaves out."""
     yield expression
     match expression:
         case ir.Choice(test=test, then=then, otherwise=otherwise):
@@ -109,6 +189,8 @@ def evaluated(expression: ir.Expr, truth: Truth) -> Iterator[ir.Expr]:
                 inner.append(operand)
                 if decided(operand, truth) is (operator == "or"):
                     break
+        case ir.Comprehension(clauses=clauses) if any(decided(c, truth) is False for clause in clauses for c in clause.conditions):
+            inner = [part for clause in clauses for part in (clause.iterable, *clause.conditions)]
         case _:
             inner = list(parts(expression))
     for one in inner:

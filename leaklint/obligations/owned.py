@@ -9,6 +9,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind
 from leaklint.exits import ExitKind
 from leaklint.exits.loops import lasting
+from leaklint.exits.sweeps import Sweeps
 from leaklint.exits.ways import names_in
 from leaklint.link.actions import Action
 from leaklint.link.flow.state import CallRecord
@@ -53,6 +54,7 @@ class Owned:
         self.debts = debts
         self.graph = debts.graph
         self.program = debts.program
+        self._sweeps = Sweeps(debts.graph)
 
     @cached_property
     def kept(self) -> tuple[Kept, ...]:
@@ -136,16 +138,9 @@ class Owned:
 
     def _sweepers(self, kept: Kept) -> frozenset[FunctionId]:
         """The functions, reached from methods of its owner, that cancel whatever tasks there are."""
-        if kept.kind is not Kind.TASK or not self._sweeping:
+        if kept.kind is not Kind.TASK or not self._sweeps.cancelling:
             return frozenset()
-        return self._sweeping & self.program.reached(self.methods(kept))
-
-    @cached_property
-    def _sweeping(self) -> frozenset[FunctionId]:
-        """The functions that cancel tasks which they have looked up, many at once (`all_tasks`)."""
-        looked_up = (a.call for a in self.program.actions if a.does is Does.OBSERVE and isinstance(a.call.operation.returns, tuple))
-        tasks = frozenset(o for call in looked_up for o in call.made)
-        return frozenset(a.function for o in tasks for a in self.program.on(o) if a.does is Does.CANCEL)
+        return self._sweeps.cancelling & self.program.reached(self.methods(kept))
 
     def _for_good(self, kept: Kept, settlers: frozenset[FunctionId]) -> frozenset[FunctionId]:
         methods = {method.source for method in self.methods(kept)}
@@ -216,9 +211,16 @@ class Owned:
         return frozenset(f for place in kept.holders for f in self.debts.holdings.methods(place.owner))
 
     def teardowns(self, kept: Kept) -> list[FunctionId]:
-        """The methods that end its owner, by a word of their name; those that do something, and not to what they are given."""
-        named = (f for f in self.methods(kept) if _ends_its_owner(self.program.node(f)) and _does_something(self.program.node(f)))
+        """The methods that end its owner, by a word of their name; those that do something, and not to what they are given. Whoever is only
+        lent it by the one that makes it is not its owner."""
+        methods = frozenset(f for place in self._owning(kept) for f in self.debts.holdings.methods(place.owner))
+        named = (f for f in methods if _ends_its_owner(self.program.node(f)) and _does_something(self.program.node(f)))
         return sorted(named, key=lambda f: (self.program.node(f).name.startswith("_"), f))
+
+    def _owning(self, kept: Kept) -> list[Place]:
+        """Where the instances have it that make it themselves; where none does, all that have it."""
+        own = [p for p in kept.holders if any(self.debts.holdings.is_made_by(p.owner, made.function) for made in kept.made)]
+        return own or list(kept.holders)
 
     def label(self, kept: Kept) -> str:
         """The attribute with its class: the one that makes what it holds, or else one that has it."""

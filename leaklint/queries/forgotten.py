@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaklint import ir
-from leaklint.catalog.grammar import Kind, UnitKind
+from leaklint.catalog.grammar import Does, Kind, UnitKind
 from leaklint.exits import ExitKind, Started, Verdict
 from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
 from leaklint.link.effects import Effect
 from leaklint.link.syntax import expressions, subexpressions, walk
 from leaklint.link.units import Unit
-from leaklint.link.values import FunctionId
+from leaklint.link.values import FunctionId, Instance
 from leaklint.obligations.owned import Kept, Owned
 from leaklint.queries.waiting import Waiting
 from leaklint.queries.wording import grows
@@ -121,6 +121,7 @@ def unit_leaks(owned: Owned, waiting: Waiting, kinds: frozenset[Kind | None]) ->
     """Threads and processes that nothing ends, wherever their handles are; processes that nobody ever waits for."""
     graph, ends = owned.graph, owned.debts.ends
     told: set[tuple[str, ir.Span]] = set()
+    apart = _told_apart(graph)
     for unit in graph.program.units:
         kind = {UnitKind.THREAD: Kind.THREAD, UnitKind.PROCESS: Kind.PROCESS}.get(unit.kind)
         handle = sorted(unit.handle)
@@ -130,12 +131,35 @@ def unit_leaks(owned: Owned, waiting: Waiting, kinds: frozenset[Kind | None]) ->
             continue
         often = graph.recurrence(spawn.record for spawn in unit.spawns)
         is_endless = not unit.daemon and all(ending.verdict is Verdict.NO_EXIT for ending in ends.of(unit).found)
-        is_zombie = kind is Kind.PROCESS and often.growth is not Growth.ONCE
+        is_zombie = kind is Kind.PROCESS and often.growth is not Growth.ONCE and not _is_watched(graph, unit)
         for one in ends.started(unit) if (is_zombie or is_endless) and not waiting.has(unit) else ():
             place = graph.program.path(one.made.function.module), one.made.at
+            if _stands_for_all(graph, unit) and (one.made.site.module, one.made.site.number) in apart:
+                continue
             if one.made.function in graph.program.live and place not in told:
                 told.add(place)
                 yield _dropped(owned, one, kind, _at_least_at_exit(often), is_endless=is_endless)
+
+
+def _told_apart(graph: Graph) -> frozenset[tuple[int, int]]:
+    """The calls, by module and number, of classes of units whose instances are told apart: each is judged by itself."""
+    values = (graph.program.value(o) for unit in graph.program.units for o in unit.handle)
+    return frozenset((v.site.module, v.site.number) for v in values if isinstance(v, Instance) and v.site is not None)
+
+
+def _stands_for_all(graph: Graph, unit: Unit) -> bool:
+    """Whether the unit is that of any instance of its class, wherever it is made."""
+    values = [graph.program.value(o) for o in unit.handle]
+    return bool(values) and all(isinstance(v, Instance) and v.site is None for v in values)
+
+
+def _is_watched(graph: Graph, unit: Unit) -> bool:
+    """Whether a loop goes on as long as it sees the unit alive: the look that sees the end of a process takes it off the system's table."""
+    for action in (a for o in unit.handle for a in graph.program.on(o) if a.does is Does.OBSERVE and a.function in graph.program.live):
+        place = graph.program.place(action.function, action.site.number)
+        if place is not None and any(isinstance(e.stmt, ir.While) and e.block == "test" for e in place.around):
+            return True
+    return False
 
 
 def _is_kept_out_of_sight(graph: Graph, unit: Unit) -> bool:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from leaklint import ir
 from leaklint.catalog.grammar import Kind
+from leaklint.exits.ways import first_reached
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.syntax import blocks, expressions, subexpressions, walk
 from leaklint.link.values import FunctionId, Generator
+from leaklint.paths import EXCEPTIONAL, Node
 from leaklint.queries.query import NoOptions
 from leaklint.queries.wording import grows
 
@@ -39,9 +41,23 @@ def half_read(graph: Graph, options: NoOptions) -> Iterator[Leak]:
                 continue
             leaving = _leaving(stmt)
             hold = _held(graph, function, stmt) if leaving is not None else None
-            if leaving is not None and hold is not None and not _is_closed(node, stmt):
+            if leaving is not None and hold is not None and not _is_closed(node, stmt) and not _ends_with_main(graph, function, leaving):
                 told.add((function.module, stmt.site))
                 yield _leak(graph, function, stmt, leaving, hold)
+
+
+def _ends_with_main(graph: Graph, function: FunctionId, leaving: ir.Stmt) -> bool:
+    """Whether a main coroutine is over as soon as it has left the loop, and its runner then closes what is left (`asyncio.run`)."""
+    if not graph.is_main(function):
+        return False
+    starts = [node for node in graph.paths(function).nodes if node.stmt is leaving]
+    return first_reached(starts, _waits, lambda node: False, lambda node, edge: edge not in EXCEPTIONAL) is None
+
+
+def _waits(node: Node) -> bool:
+    if isinstance(node.stmt, ir.For | ir.With) and node.stmt.is_async:
+        return True
+    return any(isinstance(inner, ir.Await) for part in node.parts for inner in subexpressions(part))
 
 
 def _leaving(loop: ir.For) -> ir.Stmt | None:

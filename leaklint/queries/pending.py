@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Waits
 from leaklint.exits.leaving import named
-from leaklint.finding import Confidence, Leak
+from leaklint.exits.sweeps import Sweeps
+from leaklint.finding import Confidence, Growth, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.units import Unit
@@ -20,21 +22,37 @@ from leaklint.queries.wording import grows
 
 def left_pending(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     """A wait that can return before all are done, over tasks made for it, and a way on from it on which nobody cancels or awaits one."""
-    program = graph.program
+    program, sweeps = graph.program, Sweeps(graph)
     for action in program.actions:
         if action.does is not Does.WAIT or action.function not in program.live or not action.call.operation.subject:
             continue
         if not (action.waits is Waits.UNTIL_FIRST or (action.bounded and action.waits is Waits.UNTIL_DONE)):
             continue
-        if graph.ends_with_main(action.function):
+        if graph.ends_with_main(action.function) or _ends_with_process(graph, action) or _lets_it_go_on(action):
             continue
         entered = tuple(_made_for(graph, action))
+        if entered and sweeps.follow(action.function):
+            continue
         lasting = [(unit, birth) for unit, birth in entered if not ends_by_itself(graph, unit, action)]
         races = [Race(graph, action, unit, birth, entered) for unit, birth in lasting]
         if losers := [race.unit for race in races if race.leaves_it()]:
             yield _leak(graph, action, losers, "default" if action.waits is Waits.UNTIL_FIRST else "late")
         elif losers := [race.unit for race in races if is_left_when_cancelled(race)]:
             yield _leak(graph, action, losers, "cancelled")
+
+
+def _ends_with_process(graph: Graph, action: Action) -> bool:
+    """Whether what the wait leaves behind is left once in the life of a process that is about to end."""
+    return graph.ends_with_process(action.function) and graph.recurrence([action.call.record]).growth is not Growth.PER_ITERATION
+
+
+def _lets_it_go_on(action: Action) -> bool:
+    """Whether the wait is for one thing, and for a time: it is meant to go on after that, or else `wait_for` would do."""
+    match action.call.given.get(action.call.operation.subject or ""):
+        case ir.Display(items=(one,)):
+            return action.bounded and not isinstance(one, ir.Starred)
+        case _:
+            return False
 
 
 def _made_for(graph: Graph, action: Action) -> Iterator[tuple[Unit, int]]:

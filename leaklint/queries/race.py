@@ -187,6 +187,8 @@ class Race:
                 return True
             case ir.Comparison(left=ir.Name(id=name), operators=("is" | "is not" as operator,), rights=(ir.Constant(kind="none"),)):
                 return operator == "is not" if name in self._pending | self._own | self._entered else None
+            case ir.Comparison(left=left, operators=("<",), rights=(limit,)) if (left, limit) in self._counted:
+                return True
             case ir.Name(id=name) if name in self._done and len(self._tasks) == 1 and self._is_single:
                 return False
             case ir.Comparison(left=ir.Name(id=name), operators=("is" | "is not" as operator,), rights=(other,)) if name in self._done:
@@ -205,6 +207,27 @@ class Race:
             case _:
                 pass
         return None
+
+    @cached_property
+    def _counted(self) -> frozenset[tuple[ir.Expr, ir.Expr]]:
+        """A count and its limit, where a unit is started only while `count + len(running) < limit`: as long as one runs, and is not counted
+        yet, the count stays below the limit."""
+        place = self.graph.program.place(self.function, self.birth)
+        tests = (e.stmt.test for e in (place.around if place else ()) if isinstance(e.stmt, ir.While | ir.Branch) and e.block == "body")
+        running = {ir.Name(name) for name in self._pending | self._own | self._entered}
+        found = set()
+        for part in (part for test in tests for part in _conjuncts(test)):
+            match part:
+                case ir.Comparison(left=ir.Operation(operator="+", operands=(one, other)), operators=("<",), rights=(limit,)):
+                    for count, length in ((one, other), (other, one)):
+                        match length:
+                            case ir.Call(function=ir.Name(id="len"), arguments=(ir.Argument(value=value),)) if value in running:
+                                found.add((count, limit))
+                            case _:
+                                pass
+                case _:
+                    pass
+        return frozenset(found)
 
     def _is_the_other(self, name: str) -> bool:
         """Whether a name means the other one of two: if this one is still running, that one is done."""
@@ -251,6 +274,8 @@ class Race:
             return True
         if node.kind == "exit":
             return any(self._looks_after(number) for number in node.sites())
+        if isinstance(node.stmt, ir.Assert) and any(self._tells(number, Does.OBSERVE) for number in node.sites()):
+            return True
         return any(self._ends_it(expression) for part in node.parts for expression in evaluated(part, self.truth))
 
     def _ends_it(self, expression: ir.Expr) -> bool:
@@ -259,7 +284,7 @@ class Race:
             case ir.Call(function=function, site=number):
                 if self._looks_after(number) and (self._about(expression) or self._cancels_inside(number)):
                     return True
-                if self._stops_what_it_waits_for(function):
+                if self._stops_what_it_waits_for(function) or self._tells(number, Does.SIGNAL):
                     return True
                 own = isinstance(function, ir.Attribute) and isinstance(function.base, ir.Name) and function.base.id in self._own
                 return own and self._is_single and hands_on(self.graph, self.function.site(number))
@@ -285,6 +310,17 @@ class Race:
     def _looks_after(self, number: int) -> bool:
         done = self.graph.program.done_at(self.function, number)
         return any(a.does in ENDS and a.subjects & self.unit.handle and a.site != self.action.site for a in done)
+
+    def _tells(self, number: int, does: Does) -> bool:
+        """Whether a call sets an event that the unit looks at or waits for; with OBSERVE, sees that it is set."""
+        return any(a.does is does and a.subjects & self._heard for a in self.graph.program.done_at(self.function, number))
+
+    @cached_property
+    def _heard(self) -> frozenset[int]:
+        """The events that the unit looks at or waits for."""
+        program = self.graph.program
+        actions = (a for one in program.reached(self.unit.entries) for a in program.actions_in(one) if a.does in (Does.OBSERVE, Does.WAIT))
+        return frozenset(o for a in actions for o in a.subjects if program.kind(o) is Kind.EVENT)
 
     def _stops_what_it_waits_for(self, function: ir.Expr) -> bool:
         match function:
@@ -315,6 +351,15 @@ class Race:
         if stmt.value is None or not program.elements(program.holds(result)) & self.unit.handle:
             return False
         return bool(holders(self.graph, self.function, stmt.value, self.unit.handle) - self._done)
+
+
+def _conjuncts(test: ir.Expr) -> tuple[ir.Expr, ...]:
+    """What holds where a test has held: the operands of its `and`s."""
+    match test:
+        case ir.Operation(operator="and", operands=operands):
+            return tuple(one for operand in operands for one in _conjuncts(operand))
+        case _:
+            return (test,)
 
 
 def _taken(stmt: ir.Stmt) -> Iterator[tuple[str, ir.Expr]]:

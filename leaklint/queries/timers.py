@@ -59,6 +59,8 @@ def rearming_timer(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         at = made.record
         entry = unit.entries[0]
         often = _begun(graph, unit, at)
+        if _is_switched_on(graph, often):
+            continue
         if often.growth is Growth.ONCE and unit.kind is UnitKind.TIMER:
             often = Recurrence(Growth.AT_EXIT)
         trace = (
@@ -70,6 +72,16 @@ def rearming_timer(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             {"callee": unit.name, "growth": grows(graph, often, "chain of timers", at.function)},
             Confidence.LIKELY, often.growth, trace,
         )  # fmt: skip
+
+
+def _is_switched_on(graph: Graph, often: Recurrence) -> bool:
+    """Whether a top-level function begins the chain that nobody in sight calls: something of the whole process, as far as one can see, that
+    an application switches on once (the pump of a window system)."""
+    function = often.function
+    if often.growth is not Growth.PER_CALL or often.per is not None or function is None:
+        return False
+    node = graph.program.node(function)
+    return node.owner is None and node.parent == 0 and not graph.program.calls_of(function)
 
 
 def _begun(graph: Graph, unit: Unit, made: CallRecord) -> Recurrence:
@@ -134,7 +146,7 @@ def _forgotten(graph: Graph) -> Iterator[Leak]:
         assert made is not None
         key = (made.record.function.source, made.record.site.number)
         is_open = any(graph.program.opened(obj) is not None for obj in kept.handles)
-        if key in told or not (kept.cancels or is_open) or not _holds_something(graph, made):
+        if key in told or not (kept.cancels or is_open) or not _holds_something(graph, made) or _wakes_somebody(graph, unit):
             continue
         if (teardown := _forgetful_teardown(graph, armed, kept)) is not None:
             told.add(key)
@@ -146,6 +158,15 @@ def _forgotten(graph: Graph) -> Iterator[Leak]:
             told.add(key)
             last = graph.step(method, graph.program.node(method).at, "this comes to that line again while the timer is armed")
             yield _unstopped(graph, unit, made, kept.name, (_kept(graph, made, kept.name), last), "overwritten")
+
+
+def _wakes_somebody(graph: Graph, unit: Unit) -> bool:
+    """Whether the callback sets what others wait for: they count on it to fire, whatever becomes of its owner."""
+    program = graph.program
+    signals = (a for entry in unit.entries for f in program.reached([entry]) for a in program.actions_in(f) if a.does is Does.SIGNAL)
+    told = frozenset(o for a in signals for o in a.subjects)
+    waits = (a for o in told for a in program.on(o) if a.does in (Does.WAIT, Does.SHIELD) and a.function in program.live)
+    return any(a.waits is not None or a.does is Does.SHIELD for a in waits)
 
 
 def _cancelled_meanwhile(graph: Graph, kept: Kept) -> Iterator[Step]:
@@ -345,11 +366,12 @@ def _fired(graph: Graph, function: FunctionId, told: frozenset[int]) -> dict[str
 
 
 def _flags_set(body: tuple[ir.Stmt, ...]) -> dict[str, bool]:
-    found: dict[str, bool] = {}
-    for stmt in body:
+    """The flags that a handler sets, always or for some of what it catches, without those that it sets this way and that."""
+    found: dict[str, set[bool]] = {}
+    for stmt in walk(body):
         match stmt:
             case ir.Bind(targets=(ir.Name(id=name),), value=ir.Constant(kind="bool", text=text)):
-                found[name] = text == "True"
+                found.setdefault(name, set()).add(text == "True")
             case _:
                 pass
-    return found
+    return {name: value for name, values in found.items() if len(values) == 1 for value in values}
