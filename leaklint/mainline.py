@@ -49,6 +49,8 @@ class MainLines:
         callers = program.callers.get(function, frozenset())
         if not callers or function in program.entered_by or not self._is_for_the_program(function, callers):
             return False
+        if len(program.versions(function)) > 1:
+            return False  # on several objects, for each of which it is run
         return len(callers) == 1 and all(self.has(caller) and self.calls_once(caller, function) for caller in callers)
 
     def _is_for_the_program(self, function: FunctionId, callers: frozenset[FunctionId]) -> bool:
