@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from leaklint import ir
+from leaklint.link.connecting import is_set_on_connecting
 from leaklint.link.syntax import expressions, subexpressions, walk
 from leaklint.link.values import FunctionId
 
@@ -20,7 +21,10 @@ class Suspending:
         self._known: dict[FunctionId, bool] = {}
 
     def at(self, function: FunctionId, awaited: ir.Await) -> bool:
-        """Whether an await in the function may wait: it does when anything but coroutines of the program is awaited."""
+        """Whether an await in the function may wait: it does when anything but coroutines of the program is awaited, unless it is a future
+        that has been set by then."""
+        if is_set_on_connecting(self.program, function, awaited):
+            return False
         callees = self._callees(function, awaited)
         return callees is None or any(self.of(callee) for callee in callees)
 

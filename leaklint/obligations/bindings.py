@@ -1,8 +1,9 @@
-"""What statements bind the results of calls to."""
+"""What statements bind the results of calls to, and parameters the arguments."""
 
 from __future__ import annotations
 
 from leaklint import ir
+from leaklint.link.decorators import Binding, binding
 from leaklint.link.syntax import expressions, subexpressions
 
 
@@ -40,3 +41,15 @@ def is_whole(value: ir.Expr | None, call: ir.Call | None, awaited: bool) -> bool
             return False
         case _:
             return not awaited and value is call
+
+
+def parameter_of(node: ir.Function, call: ir.Call, argument: ir.Argument) -> str | None:
+    """The parameter of a function, or of a method on its object, that an argument lands in; None where stars hide it."""
+    if argument.keyword is not None:
+        return argument.keyword if any(p.name == argument.keyword for p in node.parameters) else None
+    if argument.star or any(a.star for a in call.arguments):
+        return None
+    position = [a for a in call.arguments if a.keyword is None].index(argument)
+    bound = 0 if node.owner is None or binding(node) is Binding.STATIC else 1
+    positional = [p.name for p in node.parameters if p.kind in ("positional", "any")][bound:]
+    return positional[position] if position < len(positional) else None

@@ -12,12 +12,12 @@ from leaklint.graph import Graph
 from leaklint.link.flow.state import CallRecord, LibraryCall
 from leaklint.link.syntax import expressions, scope_names, subexpressions, target_names, walk
 from leaklint.link.values import ClassValue, Container, FunctionId, Instance, Method
-from leaklint.obligations.bindings import are_names, is_whole, targets_of
+from leaklint.obligations.bindings import are_names, is_whole, parameter_of, targets_of
 from leaklint.obligations.debts import Debt, Debts, takes_more
 from leaklint.obligations.pools import Pools
 from leaklint.obligations.risks import Risks
 from leaklint.obligations.things import Acquired, Thing
-from leaklint.obligations.uses import Fate, Step, Uses, gives_self, parameter_of
+from leaklint.obligations.uses import Fate, Step, Uses, gives_self
 from leaklint.paths import EXCEPTIONAL, Choices, Edge, Exit, Facts, Node, Paths
 
 _MOST = 20_000
@@ -301,7 +301,7 @@ class Custody:
                     if node.kind == "except":
                         if id(target) not in unexpected:
                             todo.append((target, known, _Trail(trail.names, trail.owed, last, trail.raised)))
-                    elif self._goes_out(function, thing, node, way, step):
+                    elif self._goes_out(function, thing, node, way, step, trail.names):
                         todo.append((target, known, _Trail(trail.names, trail.owed, last, (way, node))))
                 elif step.fate is not None:
                     fates.add(step.fate)
@@ -332,13 +332,13 @@ class Custody:
             found = self._cleanups[function.source] = frozenset(id(stmt) for body in bodies for stmt in walk(body))
         return found
 
-    def _goes_out(self, function: FunctionId, thing: Thing, node: Node, way: Edge, step: Step) -> bool:
+    def _goes_out(self, function: FunctionId, thing: Thing, node: Node, way: Edge, step: Step, names: frozenset[str]) -> bool:
         """Whether an exception, a cancellation or a closing at a node is worth following, and leaves the thing with the function."""
         match way:
             case _ if id(node.stmt) in self._cleanup(function) and not isinstance(node.stmt, ir.Raise):
                 return False
             case Edge.RAISE if step.fate is None:
-                return self.risks.tells(function, node, works=step.works, own_only=thing.is_collected)
+                return self.risks.tells(function, node, names if thing.kind else frozenset(), works=step.works, own_only=thing.is_collected)
             case Edge.RAISE:
                 return step.unless_raised
             case _:

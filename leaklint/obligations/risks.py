@@ -5,7 +5,7 @@ from __future__ import annotations
 from leaklint import ir
 from leaklint.graph import Graph
 from leaklint.link.raising import ANY
-from leaklint.link.syntax import subexpressions
+from leaklint.link.syntax import subexpressions, walk
 from leaklint.link.values import FunctionId
 from leaklint.paths import Node
 
@@ -21,16 +21,24 @@ class Risks:
         self.graph = graph
         self.program = graph.program
 
-    def tells(self, function: FunctionId, node: Node, *, works: bool, own_only: bool) -> bool:
-        """Whether an exception out of the node is one of these. `works`: the thing itself is at work here; `own_only`: only then, and for a
-        `raise` that stands here."""
-        if works or isinstance(node.stmt, ir.Raise):
+    def tells(self, function: FunctionId, node: Node, whole: frozenset[str], *, works: bool, own_only: bool) -> bool:
+        """Whether an exception out of the node is one of these. `whole`: names of what a library has made, with all its parts; `works`: the
+        thing itself is at work here; `own_only`: only then, and for a `raise` that stands here."""
+        if isinstance(node.stmt, ir.Raise):
+            return not self._lacks_a_part(function, node.stmt, whole)
+        if works:
             return True
         if own_only or isinstance(node.stmt, ir.Assert):
             return False
         if isinstance(node.stmt, ir.With | ir.For) and node.stmt.is_async:
             return True
         return any(self._is_risky(function, one) for part in node.parts for one in subexpressions(part))
+
+    def _lacks_a_part(self, function: FunctionId, stmt: ir.Raise, names: frozenset[str]) -> bool:
+        """Whether a `raise` says in other words `assert thing.part`: the thing that one of the names holds has been made, and has what such
+        things have."""
+        branches = (one for one in walk(self.program.node(function).body) if isinstance(one, ir.Branch))
+        return any(one.body and one.body[-1] is stmt and _is_missing(one.test, names) for one in branches)
 
     def _is_risky(self, function: FunctionId, expression: ir.Expr) -> bool:
         match expression:
@@ -44,3 +52,16 @@ class Risks:
                 return any(self.program.raising.of(callee) - UNTOLD for callee in run)
             case _:
                 return False
+
+
+def _is_missing(test: ir.Expr, names: frozenset[str]) -> bool:
+    """Whether a test asks whether parts of what the names hold are missing: `thing.part is None`, `not thing.part`."""
+    match test:
+        case ir.Operation(operator="or", operands=operands):
+            return all(_is_missing(one, names) for one in operands)
+        case ir.Operation(operator="not", operands=(ir.Attribute(base=ir.Name(id=name)),)):
+            return name in names
+        case ir.Comparison(left=ir.Attribute(base=ir.Name(id=name)), operators=("is",), rights=(ir.Constant(kind="none"),)):
+            return name in names
+        case _:
+            return False

@@ -9,13 +9,13 @@ from enum import IntEnum
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Gives, Kind
 from leaklint.graph import Graph
-from leaklint.link.decorators import Binding, binding
 from leaklint.link.effects import Effect
 from leaklint.link.effects.kinds import CANCELS, CLOSES, RELEASES
 from leaklint.link.program import Program
 from leaklint.link.raising import ANY
 from leaklint.link.syntax import bound_by, parts, target_names
-from leaklint.link.values import ClassValue, Container, FunctionId
+from leaklint.link.values import ClassValue, Container, FunctionId, Instance, Resource
+from leaklint.obligations.bindings import parameter_of
 from leaklint.obligations.pools import is_abstract
 from leaklint.obligations.things import Thing
 from leaklint.paths import Node
@@ -146,7 +146,7 @@ class _Reading:
 
     def _assign(self, target: ir.Expr, has: Has) -> None:
         match target:
-            case ir.Name(id=name) if has is Has.SAME:
+            case ir.Name(id=name) if has is Has.SAME or (has is Has.NOT and self._has_the_same(name)):
                 self.after.add(name)
             case ir.Name(id=name):
                 self.after.discard(name)
@@ -157,6 +157,13 @@ class _Reading:
                         self._moves(self._value(part))  # a key of somebody's dict
                 self._moves(has)
                 self.after -= set(target_names(target))
+
+    def _has_the_same(self, name: str) -> bool:
+        """Whether a name gets, from wherever, what came together with a resource and has it as well: its protocol."""
+        if not isinstance(self.program.value(self.thing.object) if self.thing.object is not None else None, Resource):
+            return False
+        together = self.program.local_objects(self.uses.function, self.names) & self.program.local_objects(self.uses.function, (name,))
+        return any(isinstance(self.program.value(obj), Instance) for obj in together)
 
     def _forget(self, target: ir.Expr | None) -> None:
         if target is not None:
@@ -384,18 +391,6 @@ def gives_self(program: Program, method: FunctionId) -> bool:
     """Whether a method returns the object that it is called on."""
     parameters = program.node(method).parameters
     return bool(parameters) and Effect.RETURNS in program.effects.on(method, parameters[0].name)
-
-
-def parameter_of(node: ir.Function, call: ir.Call, argument: ir.Argument) -> str | None:
-    """The parameter of a function, or of a method on its object, that an argument lands in; None where stars hide it."""
-    if argument.keyword is not None:
-        return argument.keyword if any(p.name == argument.keyword for p in node.parameters) else None
-    if argument.star or any(a.star for a in call.arguments):
-        return None
-    position = [a for a in call.arguments if a.keyword is None].index(argument)
-    bound = 0 if node.owner is None or binding(node) is Binding.STATIC else 1
-    positional = [p.name for p in node.parameters if p.kind in ("positional", "any")][bound:]
-    return positional[position] if position < len(positional) else None
 
 
 def _has_star(items: tuple[ir.Expr, ...]) -> bool:

@@ -239,7 +239,7 @@ class _Judge:
 
     def _tells(self, node: Node) -> bool:
         """Whether an exception of the node is to be expected: as everywhere, and where the answer is worked out by code out of sight."""
-        if self.risks.tells(self.function, node, works=False, own_only=False):
+        if self.risks.tells(self.function, node, frozenset(), works=False, own_only=False):
             return True
         calls = [one for part in node.parts for one in subexpressions(part) if isinstance(one, ir.Call)]
         match node.stmt:
