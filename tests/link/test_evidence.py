@@ -76,6 +76,7 @@ class Other:
     rows = None
 
 def push(box: Inbox):
+    assert box
     box.rows.put(1)
 
 def main():
@@ -107,9 +108,11 @@ class Dropped(Sink):
         pass
 
 def known(sink: Sink):
+    assert sink
     sink.take(1)
 
 def unknown(sink: Sink):
+    assert sink
     sink.take(1)
 
 def main():
@@ -134,6 +137,7 @@ def test_a_class_that_only_has_the_methods_of_a_protocol() -> None:
                 pass
 
         def push(sink: Sink):
+            assert sink
             sink.take(1)
 
         def main():

@@ -126,9 +126,11 @@ def test_parameters_by_keyword_default_and_stars() -> None:
         SPARE = queue.Queue()
 
         def by_keyword(*, target):
+            assert target
             target.put(1)
 
         def by_default(target=SPARE):
+            assert target
             target.get()
 
         def by_star(*targets):

@@ -219,7 +219,7 @@ def test_a_library_may_call_what_overrides_its_methods() -> None:
 
 def _calls_of_one_function(number: int) -> str:
     calls = "\n".join(f"same(queue.Queue({size}))" for size in range(number))
-    return f"import queue\n\ndef same(value):\n    value.put(1)\n\nif __name__ == '__main__':\n    pass\n{calls}\n"
+    return f"import queue\n\ndef same(value):\n    assert value\n    value.put(1)\n\nif __name__ == '__main__':\n    pass\n{calls}\n"
 
 
 def test_a_variable_through_which_everything_passes_says_nothing() -> None:

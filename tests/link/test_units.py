@@ -357,11 +357,12 @@ def test_a_timeout_handed_on_by_a_parameter_bounds_a_wait() -> None:
         import queue
 
         def take(jobs: queue.Queue, seconds):
+            assert seconds
             jobs.get(timeout=seconds)
 
         def main():
             take(queue.Queue(), 5)
-    """) == {5: False}
+    """) == {6: False}
 
 
 def test_wait_for_bounds_the_operation_it_is_given() -> None:

@@ -134,6 +134,7 @@ def dispatcher(count: int) -> Files:
     """One function that is given a queue in so many places: more than it is worth to tell apart."""
     head = """
         def _send(jobs, job):
+            assert job
             jobs.put(job)
     """
     block = """
