@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from leaklint import ir
 from leaklint.link.decorators import Binding, binding
 from leaklint.link.flow.state import NOTHING
-from leaklint.link.syntax import expressions, subexpressions, target_names, walk
+from leaklint.link.syntax import bindings, expressions, subexpressions, walk
 from leaklint.link.values import NO_CONTEXT, ClassId, FunctionId, Instance, ModuleValue
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _name_origin(program: Program, function: FunctionId, name: str) -> Origin | 
     while index:
         node = summary.functions[index]
         here = function.inner(index)
-        bound = _bindings(node.body, name)
+        bound = bindings(node.body, name)
         parameter = next((p for p in node.parameters if p.name == name), None)
         if parameter is not None:
             return None if bound else _argument_origin(program, here, parameter)
@@ -205,33 +205,11 @@ def _name_origin(program: Program, function: FunctionId, name: str) -> Origin | 
 
 def _global_origin(program: Program, module: int, name: str) -> Origin | None:
     where, original = program.state.names.resolve_global(module, name) or (module, name)
-    return _only(FunctionId(where, 0), _bindings(program.modules[where].summary.functions[0].body, original))
+    return _only(FunctionId(where, 0), bindings(program.modules[where].summary.functions[0].body, original))
 
 
 def _only(function: FunctionId, bound: list[ir.Expr | None]) -> Origin | None:
     return (function, bound[0]) if len(bound) == 1 and bound[0] is not None else None
-
-
-def _bindings(body: tuple[ir.Stmt, ...], name: str) -> list[ir.Expr | None]:
-    """What the body binds the name to: an expression, or None where it is not a plain assignment."""
-    found: list[ir.Expr | None] = []
-    for stmt in walk(body):
-        match stmt:
-            case ir.Bind(targets=targets, value=value):
-                for target in targets:
-                    if isinstance(target, ir.Name):
-                        found += [value] if target.id == name else []
-                    elif isinstance(target, ir.Display) and isinstance(value, ir.Display) and len(target.items) == len(value.items):
-                        found += [v for t, v in zip(target.items, value.items, strict=True) if isinstance(t, ir.Name) and t.id == name]
-                    elif name in target_names(target):
-                        found.append(None)
-            case ir.Augment(target=target) | ir.For(target=target) if name in target_names(target):
-                found.append(None)
-            case ir.With(items=items) if any(i.target is not None and name in target_names(i.target) for i in items):
-                found.append(None)
-            case _:
-                pass
-    return found
 
 
 def _argument_origin(program: Program, function: FunctionId, parameter: ir.Parameter) -> tuple[FunctionId, ir.Expr] | None:
@@ -280,7 +258,7 @@ def _attribute_origin(program: Program, cls: ClassId, context: int, name: str) -
                         found.append(None)
                     case _:
                         pass
-        found = found or _bindings(summary.classes[one.index].body, name)
+        found = found or bindings(summary.classes[one.index].body, name)
         if found:
             return _only(where, found)
     return None

@@ -201,6 +201,43 @@ def walk(body: Iterable[ir.Stmt]) -> Iterator[ir.Stmt]:
                 yield from walk(block)
 
 
+def meant(function: ir.Function, expression: ir.Expr, depth: int = 3) -> ir.Expr:
+    """The name, or attribute of a name, that a local name is another word for, as nothing else is ever bound to it; else itself."""
+    match expression:
+        case ir.Name(id=name) if depth and all(p.name != name for p in function.parameters):
+            match bindings(function.body, name):
+                case [ir.Name() | ir.Attribute(base=ir.Name()) as value]:
+                    return meant(function, value, depth - 1)
+                case _:
+                    return expression
+        case _:
+            return expression
+
+
+def bindings(body: tuple[ir.Stmt, ...], name: str) -> list[ir.Expr | None]:
+    """What the body binds the name to: an expression, or None where it is not a plain assignment."""
+    found: list[ir.Expr | None] = []
+    for stmt in walk(body):
+        match stmt:
+            case ir.Bind(targets=targets, value=value):
+                for target in targets:
+                    if isinstance(target, ir.Name):
+                        found += [value] if target.id == name else []
+                    elif isinstance(target, ir.Display) and isinstance(value, ir.Display) and len(target.items) == len(value.items):
+                        found += [v for t, v in zip(target.items, value.items, strict=True) if isinstance(t, ir.Name) and t.id == name]
+                    elif name in target_names(target):
+                        found.append(None)
+            case ir.Scope(names=names) if name in names:
+                found.append(None)
+            case ir.Augment(target=target) | ir.For(target=target) if name in target_names(target):
+                found.append(None)
+            case ir.With(items=items) if any(i.target is not None and name in target_names(i.target) for i in items):
+                found.append(None)
+            case _:
+                pass
+    return found
+
+
 def in_order(expression: ir.Expr) -> Iterator[ir.Expr]:
     """The expression and all below it, in the order in which they are evaluated."""
     for part in parts(expression):

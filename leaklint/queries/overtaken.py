@@ -11,7 +11,7 @@ from leaklint.finding import Confidence, Leak
 from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
 from leaklint.link.flow.state import LibraryCall
-from leaklint.link.syntax import subexpressions
+from leaklint.link.syntax import meant, subexpressions
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
 from leaklint.paths import EXCEPTIONAL, Edge, Node
@@ -133,13 +133,12 @@ def _mentions(node: Node, words: frozenset[str]) -> bool:
 
 def _is_named(graph: Graph, making: _Making, function: FunctionId, action: Action) -> bool:
     """Whether the operation reads the very attribute or variable."""
-    call = action.call.record.node
-    word = _word(call.function.base) if call is not None and isinstance(call.function, ir.Attribute) else None
+    call, node = action.call.record.node, graph.program.node(function)
+    word = _word(meant(node, call.function.base)) if call is not None and isinstance(call.function, ir.Attribute) else None
     if word is None or word not in making.words:
         return False
     if word.startswith("."):
         return graph.program.class_of(function) == graph.program.class_of(making.function)
-    node = graph.program.node(function)
     return function.module == making.function.module and node.parent == making.function.index and not _binds(node, word)
 
 

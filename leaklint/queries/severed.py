@@ -12,7 +12,7 @@ from leaklint.graph import Channel, Graph
 from leaklint.link.actions import Action
 from leaklint.link.flow.state import LibraryCall
 from leaklint.link.places import Enclosing
-from leaklint.link.syntax import subexpressions, walk
+from leaklint.link.syntax import meant, subexpressions, walk
 from leaklint.link.units import Unit
 from leaklint.paths import EXCEPTIONAL, Choices, Edge, Facts, Node, is_endless
 from leaklint.queries.closing import is_handled
@@ -64,8 +64,8 @@ def _closes_for_senders(graph: Graph, close: Action) -> bool:
 def _by_itself(graph: Graph, channel: Channel, close: Action) -> Leak | None:
     """A send on a way from the close on, through the same name, which is given nothing new in between."""
     function = close.function
-    name = _named(close)
-    sends = {a.site.number: a for a in channel.sends if a.function == function and a.call.record.by is None and _named(a) == name}
+    name = _named(graph, close)
+    sends = {a.site.number: a for a in channel.sends if a.function == function and a.call.record.by is None and _named(graph, a) == name}
     if name is None or not sends:
         return None
     paths = graph.paths(function)
@@ -89,12 +89,12 @@ def _by_itself(graph: Graph, channel: Channel, close: Action) -> Leak | None:
     return None
 
 
-def _named(action: Action) -> ir.Expr | None:
+def _named(graph: Graph, action: Action) -> ir.Expr | None:
     """The name or attribute of a name through which the operation is done."""
     call = action.call.record.node
     if call is None or not isinstance(call.function, ir.Attribute):
         return None
-    match call.function.base:
+    match meant(graph.program.node(action.function), call.function.base):
         case ir.Name() | ir.Attribute(base=ir.Name()) as base:
             return base
         case _:

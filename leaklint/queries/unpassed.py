@@ -9,7 +9,7 @@ from leaklint.catalog.grammar import Does, Kind
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
-from leaklint.link.syntax import expressions, subexpressions, walk
+from leaklint.link.syntax import expressions, meant, subexpressions, walk
 from leaklint.link.values import FunctionId
 from leaklint.locks.cells import CHANGING, cell_of
 from leaklint.paths import Edge, Node
@@ -42,7 +42,7 @@ def _wakes_one(graph: Graph, wake: Action) -> bool:
     if value is not None and not isinstance(value, ir.Constant):
         return False
     receiver = node.function.base if node is not None and isinstance(node.function, ir.Attribute) else None
-    if receiver is None or not _is_next(graph, function, receiver):
+    if receiver is None or not _is_next(graph, function, meant(graph.program.node(function), receiver)):
         return False
     place = graph.program.place(function, wake.site.number)
     loops = place.loops if place is not None else ()

@@ -61,9 +61,19 @@ def _bound(stmt: cst.CSTNode) -> list[str]:
         case cst.FunctionDef(name=cst.Name(value=name)) | cst.ClassDef(name=cst.Name(value=name)):
             return [name]
         case cst.SimpleStatementLine(body=[cst.Assign(targets=targets)]):
-            return [t.target.value for t in targets if isinstance(t.target, cst.Name)]
+            return [name for one in targets for name in _names(one.target)]
         case cst.SimpleStatementLine(body=[cst.AnnAssign(target=cst.Name(value=name))]):
             return [name]
+        case _:
+            return []
+
+
+def _names(target: cst.CSTNode) -> list[str]:
+    match target:
+        case cst.Name(value=name):
+            return [name]
+        case cst.Tuple(elements=elements) | cst.List(elements=elements):
+            return [name for element in elements for name in _names(element.value)]
         case _:
             return []
 
