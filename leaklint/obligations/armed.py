@@ -81,7 +81,7 @@ class Armed:
         """The methods after which nobody uses the owner any more: those with the names by which libraries give things up, the end of its
         `with` block, what a library calls last, and those that end something else that the owner holds and do not make it anew."""
         names = self._giving_up | _LEAVES | {name for one in self._callbacks(kept.place.owner) for name in one.last}
-        found = [method for name in sorted(names) if (method := self._method(kept.place.owner, name)) is not None]
+        found = [method for name in sorted(names) if (method := self.method(kept.place.owner, name)) is not None]
         others = frozenset(o for place in self.holdings.of(kept.place.owner) for o in self.holdings.places[place]) - kept.handles
         for method in self._entries(kept):
             if method not in found and self._ends_and_makes_none(method, others):
@@ -151,7 +151,7 @@ class Armed:
                 found.setdefault(cls, []).append(function)
         return found
 
-    def _method(self, owner: int, name: str) -> FunctionId | None:
+    def method(self, owner: int, name: str) -> FunctionId | None:
         value = self.program.value(owner)
         assert isinstance(value, Instance)
         return self.program.state.method(value.cls, name, owner)

@@ -121,10 +121,11 @@ def _unstopped(
     steps: tuple[Step, ...],
     variant: str = "default",
     runs: FunctionId | None = None,
+    often: Recurrence | None = None,
 ) -> Leak:
-    """`runs`: the callback, where the timer may have several."""
+    """`runs`: the callback, where the timer may have several; `often`: how many there are, if not as many as are armed."""
     at, entry = made.record, runs or unit.entries[0]
-    often = _begun(graph, unit, at)
+    often = often or _begun(graph, unit, at)
     callee = graph.qualname(entry) if runs is not None else unit.name
     fires = graph.step(entry, graph.program.node(entry).at, f"when it fires it runs `{callee}`, whatever became of its owner")
     return Leak(
@@ -153,11 +154,17 @@ def _forgotten(graph: Graph) -> Iterator[Leak]:
             name = graph.qualname(teardown)
             last = graph.step(teardown, graph.program.node(teardown).at, f"`{name}` ends its owner and does not cancel `{kept.name}`")
             steps = (_kept(graph, made, kept.name), *_cancelled_meanwhile(graph, kept), last)
-            yield _unstopped(graph, unit, made, kept.name, steps, "forgotten")
+            yield _unstopped(graph, unit, made, kept.name, steps, "forgotten", often=_per_owner(graph, armed, kept))
         elif kept.cancels and (method := _arms_over(graph, armed, kept)) is not None:
             told.add(key)
             last = graph.step(method, graph.program.node(method).at, "this comes to that line again while the timer is armed")
             yield _unstopped(graph, unit, made, kept.name, (_kept(graph, made, kept.name), last), "overwritten")
+
+
+def _per_owner(graph: Graph, armed: Armed, kept: Kept) -> Recurrence | None:
+    """How often an owner is made: when it ends, it leaves the one timer that its attribute holds. None where its making is not in sight."""
+    init = armed.method(kept.place.owner, "__init__")
+    return graph.recurrences.of(init) if init is not None else None
 
 
 def _wakes_somebody(graph: Graph, unit: Unit) -> bool:
