@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from leaklint import ir
 from leaklint.catalog.grammar import Does
 from leaklint.graph import Graph
+from leaklint.link.syntax import subexpressions
 from leaklint.link.values import Coroutine, FunctionId, Site
 from leaklint.paths import Node
 
@@ -14,8 +16,9 @@ _OTHER = {"enter": "exit__", "exit": "enter__"}
 
 
 class Inline:
-    """Answers for one program. A coroutine runs where it is awaited, and counts for the call that makes it. A generator runs as far as
-    somebody iterates it: the loops over it speak for it."""
+    """Answers for one program. A coroutine runs where it is awaited, and counts for the call that makes it. So does a generator that the
+    function delegates to there and then (`yield from self.stop()`); any other runs as far as somebody iterates it: the loops over it
+    speak for it."""
 
     def __init__(self, graph: Graph) -> None:
         self._program = program = graph.program
@@ -49,10 +52,19 @@ class Inline:
         """The same for each call: its site, with the functions one of which runs there. Of a class that is entered and left, the method
         that belongs to the kind of node."""
         found: list[tuple[int, frozenset[FunctionId]]] = []
+        state, delegated = self._program.state, _delegated(node)
         for number in node.sites():
             callees = self._found.get((function, function.site(number)), set())
+            if number in delegated:
+                callees = callees | {c for c in state.callees.get(function.site(number), ()) if self._program.node(c).is_generator}
             if node.kind in _OTHER:
                 callees = {c for c in callees if not self._program.node(c).name.endswith(_OTHER[node.kind])}
             if callees:
                 found.append((number, frozenset(callees)))
         return found
+
+
+def _delegated(node: Node) -> frozenset[int]:
+    """The calls at a node whose generators are run through by `yield from`."""
+    found = (part for one in node.parts for part in subexpressions(one) if isinstance(part, ir.Yield) and part.delegates)
+    return frozenset(part.value.site for part in found if isinstance(part.value, ir.Call))

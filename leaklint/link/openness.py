@@ -232,8 +232,20 @@ class _Decision:
                 else:
                     self._escape(solver.known(("global", source, name)), reason)
         for key, variable in solver.keyed().items():
-            if isinstance(key, tuple) and key[0] == "global" and key[1] in whole and not key[2].startswith("_"):
+            if not isinstance(key, tuple):
+                continue
+            if key[0] == "global" and key[1] in whole and not key[2].startswith("_"):
                 self._escape(variable, whole[key[1]])
+            elif key[0] == "local" and names.modules[key[1]].summary.is_outline:
+                self._called_back(FunctionId(key[1], key[2]), key[4], variable)
+
+    def _called_back(self, function: FunctionId, name: str, variable: int) -> None:
+        """What can be called and is given to a function of such a file: it may call it."""
+        node = self.state.names.function(function)
+        if any(p.name == name for p in node.parameters):
+            for obj in sorted(self.state.solver.points[variable]):
+                if isinstance(self.state.solver.objects[obj], LibraryMethod | FunctionValue | Method | Partial):
+                    self._escape_object(obj, Reason(Why.UNRESOLVED, f"given to `{node.qualname}`, which may call it"))
 
     def _widened(self) -> None:
         """What reaches a variable that can hold anything."""

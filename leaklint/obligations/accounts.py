@@ -26,10 +26,20 @@ class Account:
         program = graph.program
         done = dict.fromkeys(a for o in sorted(channel.objects) for a in program.on(o) if a.function in program.live)
         waits = [a for a in done if a.waits is Waits.UNTIL_DRAINED and a.call.subject is not None and self._keeps(a.call.subject)]
-        self.joins = tuple(a for a in waits if program.blocks(a) and not a.deferred)
+        self.joins = tuple(a for a in waits if program.blocks(a) and not a.deferred and not self._is_only_on_offer(a))
         self.drains = tuple(a for a in done if a.does is Does.DRAIN)
         self.is_offered = not waits and any(r is not None and r.why in _OFFERED for r in map(program.escape, channel.objects))
         """Whether nobody in sight waits, but others are given the queue by a public name."""
+
+    def _is_only_on_offer(self, join: Action) -> bool:
+        """Whether the join is one of the methods of a class that only passes calls on to the queue, and those who use it in sight, who take
+        what is in it, do not call this one."""
+        program = self.graph.program
+        cls = program.class_of(join.function)
+        takers = {receive.function for receive in self.channel.receives}
+        if cls is None or program.callers.get(join.function) or join.function in program.entered_by:
+            return False
+        return all(len(program.node(f).body) == 1 and program.class_of(f) == cls for f in (join.function, *takers))
 
     def _keeps(self, queue: int) -> bool:
         """Whether queues of this type have an account at all: those between processes may wait for other things."""

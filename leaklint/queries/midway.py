@@ -16,6 +16,7 @@ from leaklint.link.syntax import subexpressions
 from leaklint.link.values import ClassId, ClassValue, FunctionId, Instance, Library, Object
 from leaklint.locks import Acquisition, Hold, Locks, Term
 from leaklint.paths import Node
+from leaklint.queries.double_checked import is_done_once
 from leaklint.queries.wording import grows
 
 _FARTHEST = 3
@@ -136,7 +137,7 @@ class _Search:
                 at = getattr(node.stmt, "at", None)
                 if hold is None or at is None or node.kind not in ("stmt", "test", "step"):
                     continue
-                if is_main or _makes_objects(graph, function, node, 0):
+                if is_main or (_makes_objects(graph, function, node, 0) and not is_done_once(graph.program.node(function), node.stmt)):
                     words = "a signal may arrive here" if is_main else "the garbage collector may run here"
                     return function, hold, graph.step(function, at, words)
         return None

@@ -28,15 +28,22 @@ class SilentEnds:
         self.dispatch = Dispatch(graph)
 
     def of(
-        self, entry: FunctionId, does: Callable[[FunctionId, Node], bool], doers: Iterable[FunctionId], *, raising: bool = True
+        self,
+        entry: FunctionId,
+        does: Callable[[FunctionId, Node], bool],
+        doers: Iterable[FunctionId],
+        *,
+        raising: bool = True,
+        starts: Iterable[Node] | None = None,
     ) -> tuple[Edge, Node] | None:
-        """The last step of a way through the entry that returns without passing a node that `does` it, in what it calls neither; where
-        there is none, and such ways count, of one that raises what is to be expected. `doers` are the functions with such nodes."""
+        """The last step of a way through the entry, or from these `starts` in it, that returns without passing a node that `does` it, in
+        what it calls neither; where there is none, and such ways count, of one that raises what is to be expected. `doers` are the
+        functions with such nodes."""
         needs = Needs(self.graph, self.inline, self.dispatch, does, doers)
-        start = self.graph.paths(entry).entry
         raised: tuple[Edge, Node] | None = None
         seen: set[tuple[int, int]] = set()
-        todo: list[tuple[Node, Edge, Node]] = [(start, Edge.NEXT, start)]
+        begins = starts if starts is not None else [self.graph.paths(entry).entry]
+        todo: list[tuple[Node, Edge, Node]] = [(start, Edge.NEXT, start) for start in begins]
         while todo:
             node, how, last = todo.pop()
             key = (id(node), id(last) if how is Edge.RAISE else 0)

@@ -12,7 +12,7 @@ from leaklint.link.actions import Action
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Instance
 from leaklint.locks.wakers import Wakening
-from leaklint.paths import Edge, Node
+from leaklint.paths import EXCEPTIONAL, Edge, Node
 from leaklint.queries.silent_ends import SilentEnds
 from leaklint.queries.wording import grows
 
@@ -58,14 +58,30 @@ class _Judge:
         if len(roots) != 1 or len(units) != 1 or units[0].kind not in _UNITS or not self._is_for_this_wait(units[0], wait, obj):
             return None
         (entry,) = roots
-        if all(runner.unit is not None and self._is_cancelled(runner.unit) for runner in self.graph.runners(wait.function)):
+        waiting = self._waiting(wait, obj)
+        if all(unit is not None and self._is_cancelled(unit) for unit in waiting):
             return None  # who notices that the unit has ended may end the wait
         if wait.function in self.program.reached((entry,)):
             return None
         way = self._way(entry, obj, operations)
         return (units[0], entry, *way) if way is not None else None
 
+    def _waiting(self, wait: Action, obj: int) -> list[Unit | None]:
+        """The units that may wait there, None for code out of sight. A function that is given what it waits for waits for this object only
+        where those in sight call it."""
+        units = [runner.unit for runner in self.graph.runners(wait.function)]
+        inside = [unit for unit in units if unit is not None and unit.handle]
+        match wait.call.record.node:
+            case ir.Call(function=ir.Attribute(base=ir.Name(id=name))) if inside and self.program.opened(obj) is None:
+                given = {p.name for p in self.program.node(wait.function).parameters}
+                return list(inside) if name in given else units
+            case _:
+                return units
+
     def _is_cancelled(self, unit: Unit) -> bool:
+        """Whether somebody may cancel the unit: in sight, or out of sight whoever is given its handle."""
+        if any(self.program.opened(o) is not None for o in unit.handle):
+            return True
         return any(a.does is Does.CANCEL and a.function in self.program.live for o in unit.handle for a in self.program.on(o))
 
     def _is_set_at_first(self, obj: int) -> bool:
@@ -100,7 +116,25 @@ class _Judge:
         def sets(function: FunctionId, node: Node) -> bool:
             return any(function.site(number) in sites for number in node.sites())
 
-        return self.ends.of(entry, sets, takers)
+        way = self.ends.of(entry, sets, takers)
+        made = self._made_in(entry, obj) if way is not None else None
+        if made is None:
+            return way
+        since = self.ends.of(made[0], sets, takers, starts=made[1])
+        return since if made[0] == entry or since is None else way
+
+    def _made_in(self, entry: FunctionId, obj: int) -> tuple[FunctionId, list[Node]] | None:
+        """Where the unit itself makes the object, or what owns it, and goes on from there: nobody waits for it before."""
+        program = self.program
+        made = program.made_at(obj)
+        record = next((call.record for call in program.state.constructed.get(obj, ())), None)
+        while made is not None and self._makes(made[0]) and isinstance(program.value(made[0].context), Instance):
+            record = program.state.made_by.get(made[0].context)
+            made = (record.function, record.at) if record is not None else None
+        if record is None or record.function not in program.reached((entry,)):
+            return None
+        nodes = self.graph.paths(record.function).of(record.site.number)
+        return record.function, [target for node in nodes for edge, target in node.successors if edge not in EXCEPTIONAL]
 
 
 def _leak(graph: Graph, wait: Action, obj: int, instead: Action, unit: Unit, entry: FunctionId, edge: Edge, node: Node) -> Leak:
