@@ -13,7 +13,7 @@ from leaklint.link.effects import Effect
 from leaklint.link.effects.kinds import CANCELS, CLOSES, RELEASES
 from leaklint.link.program import Program
 from leaklint.link.raising import ANY
-from leaklint.link.syntax import bound_by, parts, target_names
+from leaklint.link.syntax import bound_by, parts, subexpressions, target_names
 from leaklint.link.values import ClassValue, Container, FunctionId, Instance, Resource
 from leaklint.obligations.bindings import parameter_of
 from leaklint.obligations.pools import is_abstract
@@ -141,12 +141,13 @@ class _Reading:
                     self._assign(name, has)
             case _:
                 has = self._value(value)
+                is_new = any(isinstance(part, ir.Call) for part in subexpressions(value))
                 for target in targets:
-                    self._assign(target, has)
+                    self._assign(target, Has.SAME if has is Has.NOT and not is_new and self._has_the_same(target) else has)
 
     def _assign(self, target: ir.Expr, has: Has) -> None:
         match target:
-            case ir.Name(id=name) if has is Has.SAME or (has is Has.NOT and self._has_the_same(name)):
+            case ir.Name(id=name) if has is Has.SAME:
                 self.after.add(name)
             case ir.Name(id=name):
                 self.after.discard(name)
@@ -158,11 +159,12 @@ class _Reading:
                 self._moves(has)
                 self.after -= set(target_names(target))
 
-    def _has_the_same(self, name: str) -> bool:
+    def _has_the_same(self, target: ir.Expr) -> bool:
         """Whether a name gets, from wherever, what came together with a resource and has it as well: its protocol."""
-        if not isinstance(self.program.value(self.thing.object) if self.thing.object is not None else None, Resource):
+        own = self.thing.object
+        if not isinstance(target, ir.Name) or own is None or not isinstance(self.program.value(own), Resource):
             return False
-        together = self.program.local_objects(self.uses.function, self.names) & self.program.local_objects(self.uses.function, (name,))
+        together = self.program.local_objects(self.uses.function, self.names) & self.program.local_objects(self.uses.function, (target.id,))
         return any(isinstance(self.program.value(obj), Instance) for obj in together)
 
     def _forget(self, target: ir.Expr | None) -> None:
