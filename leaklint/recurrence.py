@@ -13,7 +13,8 @@ from leaklint.link.program import Program
 from leaklint.link.syntax import subexpressions, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import Coroutine, FunctionId
-from leaklint.paths import EXCEPTIONAL, Paths, is_endless
+from leaklint.paths import EXCEPTIONAL, Node, Paths, is_endless
+from leaklint.paths.one_time import turned_off
 
 Loop = ir.While | ir.For
 
@@ -168,17 +169,28 @@ class Recurrences:
         return any(a.waits is not None for node in nodes for number in node.sites() for a in self.program.at(function.site(number)))
 
     def _comes_again(self, function: FunctionId, number: int, loop: Loop) -> bool:
-        """Whether the loop goes on after the place: `while True: … return connect()` comes to it once."""
-        todo = [t for node in self.paths(function).of(number) for edge, t in node.successors if edge not in EXCEPTIONAL]
+        """Whether the loop goes on after the place, and comes there once more: `while True: … return connect()` comes to it once, as does
+        `while True: … if not greeted: greeted = True; greet()`."""
+        places = self.paths(function).of(number)
+        heads = [node for node in self._calmly_after(places, frozenset()) if node.stmt is loop and node.kind in ("test", "step")]
+        summary = self.program.modules[function.module].summary
+        inside = [one for one in summary.functions if one.parent == function.index]
+        off = turned_off(loop.body, places[0].stmt, inside) if heads else frozenset[int]()
+        if not off:
+            return bool(heads)
+        return any(node is place for node in self._calmly_after(places, off) for place in places)
+
+    def _calmly_after(self, places: list[Node], ends: frozenset[int]) -> Iterator[Node]:
+        """The nodes to which control goes on from some when nothing is raised, up to the statements in `ends`."""
+        todo = [target for node in places for edge, target in node.successors if edge not in EXCEPTIONAL]
         seen: set[int] = set()
         while todo:
             node = todo.pop()
-            if node.stmt is loop and node.kind in ("test", "step"):
-                return True
             if id(node) not in seen:
                 seen.add(id(node))
-                todo += [target for edge, target in node.successors if edge not in EXCEPTIONAL]
-        return False
+                yield node
+                if id(node.stmt) not in ends:
+                    todo += [target for edge, target in node.successors if edge not in EXCEPTIONAL]
 
 
 def _worst(found: Iterable[Recurrence]) -> Recurrence:

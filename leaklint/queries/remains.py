@@ -12,8 +12,8 @@ from leaklint.link.sizes import whole_number
 from leaklint.link.syntax import blocks, expressions, subexpressions, walk
 from leaklint.link.values import FunctionId
 from leaklint.paths import EXCEPTIONAL, Node, is_endless
+from leaklint.paths.one_time import turned_off
 from leaklint.queries.octets import are_octets, bindings, methods
-from leaklint.queries.one_time import turned_off
 
 _Loop = ir.While | ir.For
 
