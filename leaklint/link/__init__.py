@@ -1,4 +1,5 @@
-"""Summaries and models in, one program out: names resolved across files, object flow solved, calls turned into operations."""
+"""Summaries and models in, one program out: names resolved across files, calls of the shortest functions replaced by what these do, object
+flow solved, calls turned into operations."""
 
 from __future__ import annotations
 
