@@ -7,7 +7,7 @@ are those that no plain call of the class makes (`cls()`, a class from a table),
 concurrency: no method uses a word of it, none makes an instance of a class that does, none calls a method of such a class on an attribute.
 
 A factory, which is a plain function that makes or starts something and returns a value, is told apart by its calls when there are at most
-`MOST_CALLED`.
+`MOST_CALLED`; one that decorates, by what it decorates, and each of these counts for what it makes.
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ class Contexts:
 
     def _runs_on(self, holder: ClassId | Place | None) -> int:
         """In how many contexts the methods of a class, or a plain function, may run."""
+        if holder is None:
+            return 1
         if not isinstance(holder, ClassId):
-            return self._seen.calls[holder] if holder is not None and self.are_calls_told_apart(holder) else 1
+            return max(self._seen.calls[holder] if self.are_calls_told_apart(holder) else 1, self._seen.decorated.get(holder, 1))
         one = (holder, *self.names.below(holder))
         return 1 + sum(self._number(cls) for cls in one if cls in self.split)

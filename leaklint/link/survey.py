@@ -8,7 +8,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Makes, Models
 from leaklint.link.names import Names
 from leaklint.link.syntax import expressions, outermost, subexpressions, walk
-from leaklint.link.values import ClassId
+from leaklint.link.values import ClassId, FunctionId
 
 Place = tuple[int, int]
 """A call: its module and site number. A function: its module and index."""
@@ -18,7 +18,8 @@ class Survey:
     """`made`: call → the class that it makes an instance of; `places`: class → for each such call the class, or the plain function,
     whose body holds it; `users`: the classes whose methods use words of concurrency; `asked`: method name → the classes that call it on
     what their attributes hold; `called`: call → the factory that it calls;
-    `calls`: how many calls a factory has. A factory is a plain function that makes or starts something and returns a value."""
+    `calls`: how many calls a factory has. A factory is a plain function that makes or starts something and returns a value.
+    `decorated`: how many functions a plain function decorates."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
@@ -28,6 +29,7 @@ class Survey:
         self.asked: dict[str, set[ClassId]] = {}
         self.called: dict[Place, Place] = {}
         self.calls: dict[Place, int] = {}
+        self.decorated: dict[Place, int] = {}
         self._classes = {cls.name for module in names.modules for cls in module.summary.classes if not cls.parent}
         self._words, self._starters = _words(names.models), _starters(names.models)
         factories = dict(self._factories())
@@ -58,9 +60,17 @@ class Survey:
                 holder = ClassId(number, outer.owner)
             for call in calls_in(function.body):
                 self._call(number, call, holder, known, factories)
+            for decorator in function.decorators:
+                self._decorator(number, decorator.function if isinstance(decorator, ir.Call) else decorator, known)
         for index, cls in enumerate(summary.classes):
             for call in calls_in(cls.body):
                 self._call(number, call, ClassId(number, index), known, factories)
+
+    def _decorator(self, module: int, name: ir.Expr, known: dict[ir.Expr, object]) -> None:
+        if name not in known:
+            known[name] = self.names.resolve(module, name)
+        if isinstance(found := known[name], FunctionId):
+            self.decorated[found.source] = self.decorated.get(found.source, 0) + 1
 
     def _call(
         self, module: int, call: ir.Call, holder: ClassId | Place | None, known: dict[ir.Expr, object], factories: dict[Place, None]
@@ -80,7 +90,7 @@ class Survey:
             case ClassId() as cls:
                 self.made[module, call.site] = cls
                 self.places.setdefault(cls, []).append(holder)
-            case function if (source := getattr(function, "source", None)) in factories:
+            case FunctionId(source=source) if source in factories:
                 self.called[module, call.site] = source
                 self.calls[source] = self.calls.get(source, 0) + 1
 
