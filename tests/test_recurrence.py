@@ -45,6 +45,16 @@ MAIN = "\nif __name__ == '__main__':\n    main()\n"
             "in every turn of the loop at line 6",
         ),
         (f"def go():\n    {START}\ndef main():\n    while True:\n        return go()\n{MAIN}", ""),
+        (
+            f"def main():\n    is_on = False\n    while True:\n        if not is_on:\n            is_on = True\n            {START}\n"
+            f"        time.sleep(1)\n{MAIN}",
+            "",
+        ),
+        (
+            f"def main():\n    is_on = False\n    while True:\n        if not is_on:\n            is_on = True\n            {START}\n"
+            f"        else:\n            is_on = False\n        time.sleep(1)\n{MAIN}",
+            "in every turn of the loop at line 5",
+        ),
         (f"def go():\n    {START}\ndef main():\n    for name in 'abc':\n        go()\n{MAIN}", "for each call of `go`"),
         (f"def go():\n    {START}\ndef main():\n    go()\n    go()\n{MAIN}", "for each call of `go`"),
         (f"def fetch(url):\n    _go()\ndef _go():\n    {START}\n", "for each call of `fetch`"),
