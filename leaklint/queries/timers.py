@@ -13,7 +13,7 @@ from leaklint.finding import Confidence, Growth, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.actions import Action
 from leaklint.link.flow.state import CallRecord, LibraryCall
-from leaklint.link.syntax import walk
+from leaklint.link.syntax import outermost, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, FunctionValue, Instance, Method
 from leaklint.obligations.armed import Armed, Kept
@@ -59,7 +59,7 @@ def rearming_timer(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         at = made.record
         entry = unit.entries[0]
         often = _begun(graph, unit, at)
-        if _is_switched_on(graph, often):
+        if _is_switched_on(graph, unit, often):
             continue
         if often.growth is Growth.ONCE and unit.kind is UnitKind.TIMER:
             often = Recurrence(Growth.AT_EXIT)
@@ -74,14 +74,21 @@ def rearming_timer(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         )  # fmt: skip
 
 
-def _is_switched_on(graph: Graph, often: Recurrence) -> bool:
-    """Whether a top-level function begins the chain that nobody in sight calls: something of the whole process, as far as one can see, that
-    an application switches on once (the pump of a window system)."""
-    function = often.function
-    if often.growth is not Growth.PER_CALL or often.per is not None or function is None:
+def _is_switched_on(graph: Graph, unit: Unit, often: Recurrence) -> bool:
+    """Whether no object has anything to do with the chain: only top-level functions begin it, and what calls these is out of sight in the
+    end. It belongs to the whole process then, as far as one can see; an application switches it on once (the pump of a window system)."""
+    program = graph.program
+    if often.growth is not Growth.PER_CALL or often.per is not None:
         return False
-    node = graph.program.node(function)
-    return node.owner is None and node.parent == 0 and not graph.program.calls_of(function)
+    begins = {spawn.record.function for spawn in unit.spawns} | set(unit.entries)
+    above, todo = set[FunctionId](), list(begins)
+    while todo:
+        one = todo.pop()
+        top = one.inner(outermost(program.modules[one.module].summary.functions, one.index))
+        if top not in above:
+            above.add(top)
+            todo += program.callers.get(top, frozenset())
+    return all(program.node(one).owner is None for one in above)
 
 
 def _begun(graph: Graph, unit: Unit, made: CallRecord) -> Recurrence:
