@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
@@ -28,6 +28,9 @@ from leaklint.link.values import (
     Resource,
     Site,
 )
+
+_MOST_KINDS = 4
+"""A variable that holds things of more kinds than these is taken for one that may hold anything."""
 
 Rank: TypeAlias = "tuple[str, int, str, str, Rank | tuple[()]]"
 
@@ -199,10 +202,18 @@ class Objects:
             else:
                 function = names.modules[key[1]].summary.functions[key[2]]
                 label, rank = key[4], 3 if any(p.name == key[4] for p in function.parameters) else 2
-            for obj in points:
-                if isinstance(self.value(obj), Resource) and (obj not in ranked or (rank, label) < ranked[obj]):
+            found = [obj for obj in points if isinstance(self.value(obj), Resource)]
+            rank += 4 if found and self._is_mixed(points) else 0
+            for obj in found:
+                if obj not in ranked or (rank, label) < ranked[obj]:
                     ranked[obj] = (rank, label)
         return {obj: label for obj, (_, label) in ranked.items()}
+
+    def _is_mixed(self, points: Collection[int]) -> bool:
+        """Whether a variable holds things of so many kinds that its name says nothing of any of them."""
+        values = map(self.value, points)
+        kinds = {v.type if isinstance(v, Resource) else v.cls if isinstance(v, Instance | ClassValue) else type(v) for v in values}
+        return len(kinds) > _MOST_KINDS
 
     @cached_property
     def held_for_long(self) -> frozenset[int]:

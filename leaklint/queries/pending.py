@@ -64,7 +64,10 @@ def _made_for(graph: Graph, action: Action) -> Iterator[tuple[Unit, int]]:
         if made is None or made.record.function not in inside:
             continue
         if made is action.call and not _gives_back(action) and any(isinstance(program.value(o), Coroutine) for o in made.entries):
-            yield unit, action.site.number
+            if not any(
+                program.kind(o) is Kind.TASK for o in action.subjects - unit.handle
+            ):  # else it is given tasks that a helper has made
+                yield unit, action.site.number
             continue
         if not unit.handle & action.subjects or _has_an_owner(graph, unit, action, inside):
             continue
