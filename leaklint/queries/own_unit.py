@@ -12,6 +12,7 @@ from leaklint.link.actions import Action
 from leaklint.link.syntax import subexpressions
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId
+from leaklint.locks.arguments import lead_on
 from leaklint.locks.frames import Frame, Frames
 from leaklint.locks.terms import Term
 from leaklint.locks.wakers import Wakening, Wakers
@@ -81,10 +82,10 @@ class _Judge:
     # --- the way to the wait
 
     def _ways(self, unit: Unit, wait: Action) -> Iterator[tuple[Frame, ...]]:
-        """The ways on which nobody asks whether this is the unit itself."""
+        """The ways on which nobody asks whether this is the unit itself, as far as what the calls give lets control take them."""
         for entry in unit.entries:
             for way in self.frames.to(entry, wait):
-                if not any(self.frames.asks_who_runs(frame) for frame in way):
+                if not any(self.frames.asks_who_runs(frame) for frame in way) and lead_on(self.graph, way):
                     yield way
 
     def _is_ours(self, unit: Unit, way: tuple[Frame, ...], wait: Action, action: Action) -> bool:

@@ -28,14 +28,14 @@ def left_pending(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             continue
         if not (action.waits is Waits.UNTIL_FIRST or (action.bounded and action.waits is Waits.UNTIL_DONE)):
             continue
-        if graph.ends_with_main(action.function) or _ends_with_process(graph, action) or _lets_it_go_on(action):
-            continue
+        if graph.ends_with_main(action.function) or _ends_with_process(graph, action) or (_is_for_one(action) and action.bounded):
+            continue  # what is waited for alone, and for a time, is meant to go on after that, or else `wait_for` would do
         entered = tuple(_made_for(graph, action))
         if entered and sweeps.follow(action.function):
             continue
         lasting = [(unit, birth) for unit, birth in entered if not ends_by_itself(graph, unit, action)]
         races = [Race(graph, action, unit, birth, entered) for unit, birth in lasting]
-        if losers := [race.unit for race in races if race.leaves_it()]:
+        if losers := [race.unit for race in races if not _is_for_one(action) and race.leaves_it()]:
             yield _leak(graph, action, losers, "default" if action.waits is Waits.UNTIL_FIRST else "late")
         elif losers := [race.unit for race in races if is_left_when_cancelled(race)]:
             yield _leak(graph, action, losers, "cancelled")
@@ -46,11 +46,11 @@ def _ends_with_process(graph: Graph, action: Action) -> bool:
     return graph.ends_with_process(action.function) and graph.recurrence([action.call.record]).growth is not Growth.PER_ITERATION
 
 
-def _lets_it_go_on(action: Action) -> bool:
-    """Whether the wait is for one thing, and for a time: it is meant to go on after that, or else `wait_for` would do."""
+def _is_for_one(action: Action) -> bool:
+    """Whether the wait is for one thing, which then cannot lose."""
     match action.call.given.get(action.call.operation.subject or ""):
         case ir.Display(items=(one,)):
-            return action.bounded and not isinstance(one, ir.Starred)
+            return not isinstance(one, ir.Starred)
         case _:
             return False
 
