@@ -23,7 +23,7 @@ def kept_while_idle(graph: Graph, options: NoOptions) -> Iterator[Leak]:
     program = graph.program
     told: set[tuple[tuple[int, int], ir.Span]] = set()
     for action in program.actions:
-        if action.does is not Does.RECEIVE or action.waits is None or action.deferred:
+        if action.does is not Does.RECEIVE or action.waits is None or action.deferred or not _is_in_loop(graph, action):
             continue
         if action.function not in program.live or (action.function.source, action.at) in told or not _brings_closures(graph, action):
             continue
@@ -31,6 +31,12 @@ def kept_while_idle(graph: Graph, options: NoOptions) -> Iterator[Leak]:
         if found is not None:
             told.add((action.function.source, action.at))
             yield _leak(graph, action, *found)
+
+
+def _is_in_loop(graph: Graph, action: Action) -> bool:
+    """Whether the wait may come again: a method that is only given away to be called is waited for by a loop over its results."""
+    place = graph.program.place(action.function, action.site.number)
+    return place is None or bool(place.loops) or action.call.record.by is not None
 
 
 def _brings_closures(graph: Graph, action: Action) -> bool:

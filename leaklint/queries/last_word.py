@@ -33,7 +33,7 @@ def last_words(graph: Graph) -> Iterator[Leak]:
     """A send of the end, in a method that code out of sight calls, which waits while a bounded channel is full, and others fill that. It is
     emptied by those callers alone, or by a unit that runs their callbacks: one that never returns, or calls the stop, keeps it full."""
     for channel in graph.channels:
-        if channel.open is not None or not channel.capacity or channel.closes:
+        if channel.open is not None or not channel.capacity or channel.closes or len(channel.sends) < 2:
             continue
         words = _words(graph, channel)
         others = [a for a in channel.sends if a not in words]

@@ -40,8 +40,9 @@ def made_late(graph: Graph) -> Iterator[Leak]:
         for spawn in unit.spawns if unit.kind in _UNITS else ():
             spawned.setdefault(spawn.record.function, []).append((unit, spawn))
     for channel in graph.channels:
-        making = _making(graph, channel)
-        for unit, spawn in spawned.get(making.function, ()) if making is not None else ():
+        starts = spawned.get(channel.made[0], ())
+        making = _making(graph, channel) if starts else None
+        for unit, spawn in starts:
             key = (spawn.record.function.source, spawn.record.site.number)
             if making is None or key in told or not _comes_first(graph, unit, spawn, making):
                 continue
