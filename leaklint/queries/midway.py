@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from leaklint import ir
-from leaklint.catalog.grammar import Interrupts, UnitKind
+from leaklint.catalog.grammar import Does, Interrupts, UnitKind
 from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.flow.containers import METHODS
@@ -135,12 +135,17 @@ class _Search:
                 holds = (h for h in self.locks.held(function, node) if lock in h.locks and named in (None, h.term))
                 hold = next(holds, None)
                 at = getattr(node.stmt, "at", None)
-                if hold is None or at is None or node.kind not in ("stmt", "test", "step"):
+                if hold is None or at is None or node.kind not in ("stmt", "test", "step") or self._waits_without(function, node, lock):
                     continue
                 if is_main or (_makes_objects(graph, function, node, 0) and not is_done_once(graph.program.node(function), node.stmt)):
                     words = "a signal may arrive here" if is_main else "the garbage collector may run here"
                     return function, hold, graph.step(function, at, words)
         return None
+
+    def _waits_without(self, function: FunctionId, node: Node, lock: int) -> bool:
+        """Whether the node waits on the condition of the lock: it gives the lock back for as long."""
+        actions = (action for number in node.sites() for action in self.graph.program.at(function.site(number)))
+        return any(action.does is Does.WAIT and lock in self.locks.identity.locks(action.subjects) for action in actions)
 
 
 def _in_main(graph: Graph, function: FunctionId) -> bool:
