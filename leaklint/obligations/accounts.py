@@ -39,7 +39,12 @@ class Account:
         takers = {receive.function for receive in self.channel.receives}
         if cls is None or program.callers.get(join.function) or join.function in program.entered_by:
             return False
-        return all(len(program.node(f).body) == 1 and program.class_of(f) == cls for f in (join.function, *takers))
+        return all(program.class_of(f) == cls and self._only_passes_on(f) for f in (join.function, *takers))
+
+    def _only_passes_on(self, function: FunctionId) -> bool:
+        """Whether all that the function calls are operations of the queue."""
+        program = self.graph.program
+        return all(any(a.subjects & self.channel.objects for a in program.at(site)) for site in program.sites_in(function))
 
     def _keeps(self, queue: int) -> bool:
         """Whether queues of this type have an account at all: those between processes may wait for other things."""
