@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from leaklint.catalog.grammar import Kind, UnitKind
+from leaklint.explore.points import Unsupported
 from leaklint.explore.scope import Scope
 from leaklint.explore.turns import Turns
 from leaklint.graph import Graph
@@ -46,11 +47,17 @@ class Copies:
         return [s for s in unit.spawns if s.record.function in self.scope.touching or s.record.function == self.scope.root]
 
     def groups(self) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """The root with the units of each task group; a group that another unit opens is taken for the root's."""
+        """Whose each task group is, the number of a unit, with the units in it. Raises Unsupported when it may be that of several."""
         program = self.graph.program
         groups = {s.subject for u in self.scope.units for s in u.spawns if s.subject is not None and program.kind(s.subject) is Kind.GROUP}
         for group in sorted(groups):
-            yield 0, self.of_all([u for u in self.scope.units if any(s.subject == group for s in u.spawns)])
+            members = [u for u in self.scope.units if any(s.subject == group for s in u.spawns)]
+            opening = {a.function for a in program.on(group) if a.method in ("__enter__", "__aenter__")}
+            owners: list[tuple[int, ...]] = [(0,)] if program.reached([self.scope.root]) & opening else []
+            owners += [self.of[unit] for unit in self.scope.units if program.reached(unit.entries) & opening]
+            if [len(numbers) for numbers in owners] != [1]:
+                raise Unsupported("a task group of one of several units")
+            yield owners[0][0], self.of_all(members)
 
     def loop(self, unit: Unit | None) -> int | None:
         """The event loop of a unit, or of the root."""

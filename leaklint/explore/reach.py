@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from leaklint.explore.state import Alarm, State, Status
-from leaklint.explore.system import Act, Condition, Lock, Op, Point, System
+from leaklint.explore.system import FAILED, Act, Condition, Lock, Op, Point, System
 
 Touch = tuple[str, int]
 """A resource or a unit that an act looks at or changes."""
 
 _QUIET = frozenset({Act.CHOOSE, Act.GUESS, Act.RECEIVED})
 """Acts that nobody else can notice, and that notice nobody."""
+_HANDING_ON = frozenset({Act.JOIN, Act.GATHER, Act.GROUP})
+"""Waits for units that hand a cancellation on to them."""
 
 
 class Reach:
@@ -82,8 +84,10 @@ class Reach:
         for other in others:
             if other in op.units or self._hands_on(state, other, op):
                 return True
+            if any(self._is_cancelled_with(state, group, number) for group in self._groups_that_fail_with(state, other)):
+                return True
             for act in self.of(state, other):
-                if act.act is Act.CANCEL and self._is_cancelled_by(state, act, number):
+                if act.act is Act.CANCEL and self._is_cancelled_with(state, act.units, number):
                     return True
                 if op.on >= 0 and self.wakes(act, op):
                     return True
@@ -97,17 +101,29 @@ class Reach:
         op = self.system.units[other].points[it.at].op
         return op.on == wait.on >= 0 and op.act is wait.act
 
-    def _is_cancelled_by(self, state: State, act: Op, number: int) -> bool:
-        """A cancellation of one who waits for the unit goes on to it."""
-        targets, todo = set(act.units), list(act.units)
+    def _is_cancelled_with(self, state: State, units: Iterable[int], number: int) -> bool:
+        """Whether a cancellation of these units is one of this unit, or goes on to it: to what they wait for, and to what they have in a
+        group."""
+        targets, todo = set(units), list(units)
         while todo:
             it = state.units[one := todo.pop()]
-            if it.at >= 0:
-                for op in self._after[one][it.at]:
-                    if op.act in (Act.JOIN, Act.GATHER) and not op.shielded:
-                        todo += [unit for unit in op.units if unit not in targets]
-                        targets.update(op.units)
+            waited = self._after[one][it.at] if it.at >= 0 else ()
+            further = {unit for op in waited if op.act in _HANDING_ON and not op.shielded for unit in op.units}
+            further |= {child for parent, children in self.system.groups if parent == one for child in children}
+            todo += further - targets
+            targets |= further
         return number in targets
+
+    def _groups_that_fail_with(self, state: State, number: int) -> Iterator[tuple[int, ...]]:
+        """The groups, each with whose it is, that are cancelled when a unit ends by an exception, if it may."""
+        it = state.units[number]
+        if it.at >= 0 and self._may_fail[number][it.at]:
+            yield from ((parent, *children) for parent, children in self.system.groups if number in children)
+
+    @cached_property
+    def _may_fail(self) -> list[list[bool]]:
+        """Of each point of each unit: whether a way leads from there to an end by an exception."""
+        return [_leads_to(unit.points, FAILED) for unit in self.system.units]
 
     def wakes(self, act: Op, wait: Op) -> bool:
         """Whether an act on a resource ends a wait for it."""
@@ -130,6 +146,17 @@ _WAKING = {
     Act.LISTEN: frozenset({Act.NOTIFY}),
 }
 """What ends a wait; a barrier is reached by others who wait there."""
+
+
+def _leads_to(points: tuple[Point, ...], end: int) -> list[bool]:
+    found = [any(end in targets for targets in point.ways.values()) for point in points]
+    while True:
+        grown = [
+            told or any(t >= 0 and found[t] for ts in point.ways.values() for t in ts) for told, point in zip(found, points, strict=True)
+        ]
+        if grown == found:
+            return found
+        found = grown
 
 
 def _acts_from(points: tuple[Point, ...]) -> list[frozenset[Op]]:

@@ -119,6 +119,14 @@ class Scopes:
             for unit in units:
                 direct |= {s.record.function for s in unit.spawns}
                 direct |= {a.function for o in unit.handle for a in program.on(o) if a.does in _STARTS} & below
+            direct |= self._who_may_end(units)
+
+    def _who_may_end(self, units: list[Unit]) -> set[FunctionId]:
+        """The entries of units that are in a task group with one of these, and by whose exception it ends with the group."""
+        program = self.graph.program
+        groups = {s.subject for unit in units for s in unit.spawns if s.subject is not None and program.kind(s.subject) is Kind.GROUP}
+        beside = {e for unit in program.units if any(s.subject in groups for s in unit.spawns) for e in unit.entries} if groups else set()
+        return {entry for entry in beside if program.raising.of(entry)}
 
     def _is_started_in(self, unit: Unit, below: set[FunctionId]) -> bool:
         return any(spawn.record.function in below for spawn in unit.spawns)

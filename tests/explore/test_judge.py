@@ -116,6 +116,45 @@ def test_what_only_an_exception_brings_about_is_likely() -> None:
     assert found(program, "put") == [Finding.REFUTED, Finding.REFUTED, Finding.LIKELY]
 
 
+_CREW = """
+    import asyncio
+
+    async def steer(orders):
+        while True:
+            print(await orders.get())
+
+    async def row():
+        await asyncio.sleep(1)
+        {end}
+
+    async def cross(orders):
+        async with asyncio.TaskGroup() as crew:
+            crew.create_task(steer(orders))
+            crew.create_task(row())
+
+    async def main():
+        orders = asyncio.Queue()
+        crossing = asyncio.create_task(cross(orders))
+        await orders.put("north")
+        await asyncio.sleep(3)
+        {then}
+
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "then", "expected"),
+    [
+        ("pass", "crossing.cancel()", Finding.REFUTED),  # whose group it is cancels those in it
+        ("raise OSError", "await crossing", Finding.REFUTED),  # who fails cancels the others
+        ("pass", "await crossing", Finding.PROVEN),
+    ],
+)
+def test_a_unit_of_a_group_ends_with_the_group(end: str, then: str, expected: Finding) -> None:
+    assert found(_CREW.format(end=end, then=then), "get") == [expected]
+
+
 def test_locks_in_two_orders() -> None:
     program = """
         import threading
