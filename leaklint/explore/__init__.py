@@ -33,7 +33,8 @@ What is not modelled, so that nothing is decided
     things; timers, callbacks, handlers; a unit that starts in one of several functions; generators and context managers of the program;
     functions that call themselves, or run in a way that is not followed; a capacity, a number of permits or of notifications that is not
     known; a count that is kept once for each element of data; a condition whose lock is out of sight; a unit waited for that itself waits
-    for something out of sight. Memory models, signals, and the end of processes from outside are not modelled and not noticed: what
+    for something out of sight; a task group that may be that of several units, and which of it and a `gather` hears first of a failure.
+    Memory models, signals, and the end of processes from outside are not modelled and not noticed: what
     happens between two operations on resources is one step.
 
 Bounds

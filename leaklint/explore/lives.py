@@ -61,11 +61,8 @@ def cancel(system: System, draft: Draft, unit: int, through: frozenset[int] = fr
         return False
     if it.status is Status.WAITING and it.alarm is Alarm.NONE and unit not in through:
         op, further = system.units[unit].points[it.at].op, through | {unit}
-        if op.act is Act.JOIN and not op.shielded:
-            return cancel(system, draft, op.units[0], further)
-        if op.act is Act.GROUP:
-            for other in op.units:
-                cancel(system, draft, other, further)
+        if op.act is Act.JOIN and not op.shielded and cancel(system, draft, op.units[0], further):
+            return True
         if op.act is Act.GATHER:
             told = [cancel(system, draft, other, further) for other in op.units]
             if any(told):

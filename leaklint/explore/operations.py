@@ -197,13 +197,19 @@ class Operations:
                 yield lambda way, then: self._leave_group(numbers, is_group, leaving, way, then)
 
     def _leave_group(self, units: tuple[int, ...], is_group: bool, leaving: Action, way: Ways, then: int) -> int:
-        """A block that waits for what was started in it; on another way out than its end a task group cancels that first."""
-        ways = {Outcome.DONE: (then,), Outcome.FAILED: way.raised("?"), Outcome.CANCELLED: way.cancelled()}
+        """A block that waits for what was started in it. A task group cancels that first on another way out than its end, and when the wait
+        is cancelled; then it waits on, whatever comes."""
         told = self.frame.setting.told(self.function, leaving)
-        wait = self.points.add(Op(Act.GROUP if is_group else Act.ALL, units=units), ways, told)
-        if not is_group or not way.node.unwinds:
-            return wait
-        return self.points.add(Op(Act.CANCEL, units=units), {Outcome.DONE: (wait,)})
+        ways = {Outcome.DONE: (then,), Outcome.FAILED: way.raised("?"), Outcome.CANCELLED: way.cancelled()}
+        if not is_group:
+            return self.points.add(Op(Act.ALL, units=units), ways, told)
+        again = self.points.new()
+        end = (then,) if way.node.unwinds else way.cancelled()
+        self.points.set(again, Op(Act.GROUP, units=units), ways | {Outcome.DONE: end, Outcome.CANCELLED: (again,)}, told)
+        aborting = self.points.add(Op(Act.CANCEL, units=units), {Outcome.DONE: (again,)})
+        if way.node.unwinds:
+            return aborting
+        return self.points.add(Op(Act.GROUP, units=units), ways | {Outcome.CANCELLED: (aborting,)}, told)
 
     def _action(self, action: Action) -> Iterator[Make]:
         number = self.resources.number(action)

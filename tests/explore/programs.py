@@ -6,11 +6,12 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal, TypeAlias
 
 from leaklint.explore.points import Points, Ways
+from leaklint.explore.state import State, Status
 from leaklint.explore.system import (
     ALL,
     CANCELLED,
@@ -87,10 +88,12 @@ Block: TypeAlias = "tuple[Statement, ...]"
 
 @dataclass(frozen=True)
 class Program:
-    """`bodies` of the units, all of which start at once on one event loop."""
+    """`bodies` of the units, all of which start at once on one event loop; but those in `group` are started by the first one, whose body is
+    that of a task group."""
 
     resources: tuple[Resource, ...]
     bodies: tuple[Block, ...]
+    group: tuple[int, ...] = ()
 
 
 # --- at random
@@ -197,16 +200,25 @@ def some_program(seed: int) -> Program:
     return Program(tuple(resources), tuple(maker.body(unit) for unit in range(units)))
 
 
+def some_grouped_program(seed: int) -> Program:
+    """One in which the others are in a task group of the first unit."""
+    program = some_program(seed)
+    return replace(program, group=tuple(range(1, len(program.bodies))))
+
+
 # --- for the explorer
 
 
 def system_of(program: Program, loop: int | None = 0) -> System:
     """With `loop` None the units are threads."""
-    units = [Unit(f"unit {n}", _points(program.resources, body), loop, True) for n, body in enumerate(program.bodies)]
-    return System(tuple(units), program.resources)
+    units = [
+        Unit(f"unit {n}", _points(program.resources, body, () if n else program.group), loop, n not in program.group)
+        for n, body in enumerate(program.bodies)
+    ]
+    return System(tuple(units), program.resources, groups=((0, program.group),) if program.group else ())
 
 
-def _points(resources: tuple[Resource, ...], body: Block) -> tuple[Point, ...]:
+def _points(resources: tuple[Resource, ...], body: Block, group: tuple[int, ...]) -> tuple[Point, ...]:
     points = Points()
 
     def block(body: Block, then: int, fails: int, cancelled: int) -> int:
@@ -242,7 +254,28 @@ def _points(resources: tuple[Resource, ...], body: Block) -> tuple[Point, ...]:
                 return block(inner, block(final, then, fails, cancelled), failing, cancelling)
 
     ends = [points.add(Op(Act.CHOOSE), {Outcome.DONE: (end,)}) for end in (RETURNED, FAILED, CANCELLED)]
-    return points.automaton(block(body, *ends))
+    if not group:
+        return points.automaton(block(body, *ends))
+    returned, failed, cancelled = ends
+
+    def leaving(end: int, then: int | None) -> int:
+        """The wait for the group. `then`: where a cancellation leads; None: back to it, as the group is cancelled already."""
+        wait = points.new()
+        ways: Ways = {Outcome.DONE: (end,), Outcome.FAILED: (failed,), Outcome.CANCELLED: (wait if then is None else then,)}
+        return points.set(wait, Op(Act.GROUP, units=group), ways, LEAVING)
+
+    def aborting(end: int) -> int:
+        return points.add(Op(Act.CANCEL, units=group), {Outcome.DONE: (leaving(end, None),)})
+
+    left = (leaving(returned, aborting(cancelled)), aborting(failed), aborting(cancelled))
+    start = block(body, *left)
+    for unit in reversed(group):
+        start = points.add(Op(Act.SPAWN, units=(unit,)), {Outcome.DONE: (start,)})
+    return points.automaton(start)
+
+
+LEAVING = "leaving"
+"""The place of who waits for the group to end."""
 
 
 # --- for a real event loop
@@ -258,7 +291,7 @@ class Running:
 
     program: Program
     choose: Callable[[int], int]
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     at: list[str] = field(default_factory=list)
     is_over: bool = False
     """What is thrown away unwinds: then nothing must happen any more."""
@@ -269,18 +302,28 @@ class Running:
             self.resources.append(_real(resource, self.resources))
         self.values = [0] * len(self.resources)
         self.at = [""] * len(self.program.bodies)
-        self.tasks = [asyncio.get_running_loop().create_task(self._unit(n)) for n in range(len(self.program.bodies))]
+        loop = asyncio.get_running_loop()
+        self.tasks = {n: loop.create_task(self._unit(n)) for n in range(len(self.program.bodies)) if n not in self.program.group}
 
     def end(self) -> tuple[str, ...]:
-        """How each unit ended, or the operation that it is still in."""
+        """How each unit ended, or the operation that it is still in; nothing for one that was never started."""
         self.is_over = True
         for resource in self.resources:
             if isinstance(resource, asyncio.Condition):
                 resource.acquire = _at_once  # type: ignore[method-assign]
-        return tuple(_how(task) if task.done() else at for task, at in zip(self.tasks, self.at, strict=True))
+        return tuple(_how(self.tasks[n]) if n in self.tasks and self.tasks[n].done() else at for n, at in enumerate(self.at))
 
     async def _unit(self, number: int) -> None:
-        await self._block(number, self.program.bodies[number])
+        if number or not self.program.group:
+            await self._block(number, self.program.bodies[number])
+            return
+        async with asyncio.TaskGroup() as group:
+            group._tasks = _InOrder()  # type: ignore[assignment]
+            self.tasks |= {n: group.create_task(self._unit(n)) for n in self.program.group}
+            try:
+                await self._block(number, self.program.bodies[number])
+            finally:
+                self.at[number] = LEAVING
 
     async def _block(self, unit: int, body: Block) -> None:
         for stmt in body:
@@ -382,6 +425,16 @@ class Running:
                 await on.wait()
 
 
+class _InOrder(dict[object, None]):
+    """A set that is the same whenever the same is done to it."""
+
+    def add(self, one: object) -> None:
+        self[one] = None
+
+    def discard(self, one: object) -> None:
+        self.pop(one, None)
+
+
 async def _at_once() -> Literal[True]:
     return True
 
@@ -411,8 +464,10 @@ def _how(task: asyncio.Task[None]) -> str:
     return "failed" if task.exception() is not None else "returned"
 
 
-def end_of(system: System, state: object) -> tuple[str, ...]:
+def end_of(system: System, state: State) -> tuple[str, ...]:
     """The same of a state of the explorer."""
     names = {RETURNED: "returned", FAILED: "failed", CANCELLED: "cancelled"}
-    units = getattr(state, "units", ())
-    return tuple(names[it.at] if it.at < 0 else unit.points[it.at].label for it, unit in zip(units, system.units, strict=True))
+    return tuple(
+        names[it.at] if it.at < 0 else "" if it.status is Status.IDLE else unit.points[it.at].label
+        for it, unit in zip(state.units, system.units, strict=True)
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from explore.programs import Block, Do, Program, Running, end_of, some_program, system_of
+from explore.programs import Block, Do, Program, Running, end_of, some_grouped_program, some_program, system_of
 from explore.schedules import every_order
 
 from leaklint.explore.flags import OutOfBounds
@@ -58,18 +58,22 @@ def really(program: Program) -> set[tuple[str, ...]] | None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="before, gather() gave way even when all it waits for was over")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # task groups that are thrown away after their loop
+@pytest.mark.parametrize("make", [some_program, some_grouped_program])
 @pytest.mark.parametrize("first", range(0, _PROGRAMS, _AT_ONCE))
-def test_every_end_of_every_schedule(first: int) -> None:
+def test_every_end_of_every_schedule(first: int, make: Callable[[int], Program]) -> None:
     """How each unit ended, or the operation in which it is stuck: in all orders that an event loop can choose, and in no other."""
     compared = 0
     for seed in range(first, first + _AT_ONCE):
-        program = some_program(seed)
+        program = make(seed)
+        if program.group and any(op.act is Act.GATHER for body in program.bodies for op in _ops(body)):
+            continue  # which of a gather() and a group hears first of a failure is not modelled
         told = ends_of(system_of(program))
         seen = really(program) if told is not None else None  # what grows without a bound may never give way
         if seen is not None:
             compared += 1
             assert told == seen, f"program {seed}"
-    assert compared >= _AT_ONCE * 0.8
+    assert compared >= _AT_ONCE * (0.8 if make is some_program else 0.5)
 
 
 @pytest.mark.parametrize("loop", [0, None])
