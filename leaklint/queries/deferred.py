@@ -64,13 +64,20 @@ def _stacks(graph: Graph, site: Site) -> frozenset[int]:
 
 
 def _is_emptied(graph: Graph, put: _Put, within: ir.Span) -> bool:
-    """Whether the function closes the stack, or moves what is on it, in these lines: a block around them all is no such place."""
-    for site in graph.program.sites_in(put.function):
+    """Whether the function closes the stack, or moves what is on it, in these lines, or has a block for it there: a block around them all
+    is no such place."""
+    program = graph.program
+    for site in program.sites_in(put.function):
         if _stacks(graph, site) & put.stacks:
-            own = (action for action in graph.program.at(site) if action.call.record.by is None)
+            own = (action for action in program.at(site) if action.call.record.by is None)
             if any(a.does in (Does.CLOSE, Does.MAKE) and within.line <= a.call.record.at.line <= within.end_line for a in own):
                 return True
-    return False
+    blocks = (stmt for stmt in walk(program.node(put.function).body) if isinstance(stmt, ir.With))
+    return any(
+        within.line <= item.at.line <= within.end_line and program.denoted(put.function, item.context) & put.stacks
+        for block in blocks
+        for item in block.items
+    )
 
 
 # --- turns of a loop

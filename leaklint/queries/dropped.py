@@ -46,6 +46,8 @@ def dropped(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             continue
         if unit.entries and all(_only_waits(graph.program.node(entry)) for entry in unit.entries):
             continue
+        if unit.entries and not any(graph.program.suspending.of(entry) for entry in unit.entries):
+            continue  # it ends in its first step, until which the loop holds it
         for drop in _drops(graph, spawn.record, Answers(handing, unit), 0):
             if drop.record.site not in seen:
                 seen.add(drop.record.site)
