@@ -8,6 +8,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Kind
 from leaklint.finding import Confidence, Leak
 from leaklint.graph import Graph
+from leaklint.link.syntax import walk
 from leaklint.link.values import FunctionId
 from leaklint.obligations.custody import Custody, End, Outcome
 from leaklint.obligations.uses import UNITS, Fate
@@ -52,9 +53,15 @@ _OUTLIVES = frozenset({Kind.THREAD, Kind.PROCESS, Kind.SUBPROCESS, Kind.EXECUTOR
 
 def _ends_by_itself(graph: Graph, function: FunctionId, kind: Kind) -> bool:
     """Whether what the function leaves comes to its end together with it: with the process, or with the loop that was made for it."""
-    if kind is Kind.TASK and graph.ends_with_main(function):
-        return True
+    if kind is Kind.TASK:
+        return graph.ends_with_main(function) and not _answers(graph.program.node(function))
     return kind not in _OUTLIVES and graph.ends_with_process(function)
+
+
+def _answers(function: ir.Function) -> bool:
+    """Whether the function is called for what it returns: whoever asks once may ask again, and what it has started goes on meanwhile."""
+    given = [stmt.value for stmt in walk(function.body) if isinstance(stmt, ir.Return) and stmt.value is not None]
+    return any(not isinstance(value, ir.Constant) for value in given)
 
 
 def _rank(end: End) -> tuple[int, bool, int]:
