@@ -8,7 +8,7 @@ from functools import partial
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Gives, Kind
 from leaklint.graph import Graph
-from leaklint.link.syntax import expressions, parts, subexpressions, target_names, walk
+from leaklint.link.syntax import awaits, parts, subexpressions, target_names, walk
 from leaklint.link.thrown import types_of
 from leaklint.link.values import FunctionId, Site
 from leaklint.paths import FORCED, Edge, Node
@@ -92,8 +92,8 @@ def _waits_guarded(graph: Graph, function: FunctionId) -> bool:
     body = graph.program.node(function).body
     guarded = {id(inner) for stmt in walk(body) if isinstance(stmt, ir.Try) and _catches_all(stmt) for inner in walk(stmt.body)}
     bare = [stmt for stmt in walk(body) if id(stmt) not in guarded]
-    waits = [stmt for stmt in walk(body) if _waits(stmt)]
-    return bool(waits) and not any(_waits(stmt) or isinstance(stmt, ir.Raise) for stmt in bare)
+    waits = [stmt for stmt in walk(body) if awaits(stmt)]
+    return bool(waits) and not any(awaits(stmt) or isinstance(stmt, ir.Raise) for stmt in bare)
 
 
 def _catches_all(stmt: ir.Try) -> bool:
@@ -104,12 +104,6 @@ def _catches_all(stmt: ir.Try) -> bool:
         if set(types_of(handler.type) or ("BaseException",)) & {"Exception", "BaseException"}:
             return True
     return False
-
-
-def _waits(stmt: ir.Stmt) -> bool:
-    if isinstance(stmt, ir.For | ir.With) and stmt.is_async:
-        return True
-    return any(isinstance(part, ir.Await) for expression in expressions(stmt) for part in subexpressions(expression))
 
 
 def _has_done_well(graph: Graph, function: FunctionId, node: Node, number: int) -> bool:

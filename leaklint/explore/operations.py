@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from leaklint import ir
 from leaklint.catalog.grammar import Does, Kind, Waits
+from leaklint.explore.counterparts import ACTS, TRIES
 from leaklint.explore.points import Unsupported
 from leaklint.explore.reading import LOWEST
 from leaklint.explore.system import ALL, UNKNOWN, Act, Op, Outcome
@@ -214,13 +215,13 @@ class Operations:
     def _action(self, action: Action) -> Iterator[Make]:
         number = self.resources.number(action)
         if number is not None:
-            act = _ACTS.get((action.does, self.program.kind(min(action.subjects))))
+            act = ACTS.get((action.does, self.program.kind(min(action.subjects))))
             if act is None:
                 if action.does in (Does.OBSERVE, Does.MAKE, Does.BOUND, Does.COPY, Does.REGISTER):
                     return
                 raise Unsupported(f"`{action.method}`")
-            if action.waits is None and act in _TRIES:
-                act = _TRIES[act]
+            if action.waits is None and act in TRIES:
+                act = TRIES[act]
             if action.does is Does.WAIT and action.waits is Waits.UNTIL_DRAINED:
                 act = Act.DRAINED
             if act is Act.LISTEN and "predicate" in action.call.given:
@@ -381,21 +382,3 @@ def _perhaps(expression: ir.Expr) -> Iterator[ir.Expr]:
 
 def _targets(target: ir.Expr) -> list[ir.Expr]:
     return [part for item in target.items for part in _targets(item)] if isinstance(target, ir.Display) else [target]
-
-
-_CHANNELS = (Kind.CHANNEL, Kind.SENDER, Kind.RECEIVER)
-_ACTS: dict[tuple[Does, Kind | None], Act] = {
-    **{(Does.SEND, kind): Act.SEND for kind in _CHANNELS},
-    **{(Does.RECEIVE, kind): Act.RECEIVE for kind in _CHANNELS},
-    **{(Does.CLOSE, kind): Act.CLOSE for kind in _CHANNELS},
-    **{(Does.DRAIN, kind): Act.TASK_DONE for kind in _CHANNELS},
-    **{(Does.WAIT, kind): Act.DRAINED for kind in _CHANNELS},
-    **{(Does.ACQUIRE, kind): Act.ACQUIRE for kind in (Kind.LOCK, Kind.SEMAPHORE, Kind.CONDITION)},
-    **{(Does.RELEASE, kind): Act.RELEASE for kind in (Kind.LOCK, Kind.SEMAPHORE, Kind.CONDITION)},
-    (Does.WAIT, Kind.CONDITION): Act.LISTEN,
-    (Does.SIGNAL, Kind.CONDITION): Act.NOTIFY,
-    **{(Does.WAIT, kind): Act.WAIT for kind in (Kind.EVENT, Kind.FUTURE, Kind.BARRIER)},
-    **{(Does.SIGNAL, kind): Act.SET for kind in (Kind.EVENT, Kind.FUTURE)},
-    (Does.CLEAR, Kind.EVENT): Act.CLEAR,
-}
-_TRIES = {Act.SEND: Act.TRY_SEND, Act.RECEIVE: Act.TRY_RECEIVE, Act.ACQUIRE: Act.TRY_ACQUIRE}

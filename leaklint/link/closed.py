@@ -6,6 +6,11 @@ from leaklint import ir
 from leaklint.link.names import Names
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a name says that it is the affair of its module, or of its class, alone."""
+    return name.startswith("_") and not name.startswith("__")
+
+
 def main_function(module: ir.Module) -> int | None:
     """The index of a top-level function called `main`."""
     functions = enumerate(module.summary.functions)

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from leaklint import ir
 from leaklint.catalog.grammar import Models
-from leaklint.link.closed import closed_modules
+from leaklint.link.closed import closed_modules, is_hidden
 from leaklint.link.inlining import Forwarder, Through, inlined
 from leaklint.link.names import Names
 from leaklint.link.syntax import expressions, subexpressions, walk
@@ -53,11 +53,7 @@ def _is_plain(names: Names, identity: FunctionId, function: ir.Function) -> bool
     if function.owner is None:
         return names.is_defined_once(identity)
     cls = ClassId(identity.module, function.owner)
-    return _is_hidden(function.name) and names.members(cls).get(function.name) == identity
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")
+    return is_hidden(function.name) and names.members(cls).get(function.name) == identity
 
 
 def _forwarder(function: ir.Function, path: str) -> Forwarder | None:
@@ -84,7 +80,7 @@ def _forwarder(function: ir.Function, path: str) -> Forwarder | None:
 def _spent(names: Names, forwarders: dict[FunctionId, Forwarder], used: set[str]) -> set[FunctionId]:
     """The forwarders that nobody can call any more: their names stand nowhere, and nobody out of sight knows them."""
     closed = closed_modules(names)
-    candidates = {one for one in forwarders if (name := names.function(one).name) in used and (one.module in closed or _is_hidden(name))}
+    candidates = {one for one in forwarders if (name := names.function(one).name) in used and (one.module in closed or is_hidden(name))}
     written = _written(names, {names.function(one).name for one in candidates})
     return {one for one in candidates if names.function(one).name not in written}
 

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 
 from leaklint import ir
 from leaklint.link.names import Names
-from leaklint.link.syntax import bound_names, expressions, outermost, subexpressions, walk
+from leaklint.link.syntax import bound_names, expressions, outermost, root_of, subexpressions, walk
 from leaklint.link.values import ClassId, FunctionId
 
 
@@ -143,13 +143,6 @@ class _Inlining:
 
 
 _NO_METHODS = (ir.Name("staticmethod"), ir.Name("classmethod"))
-
-
-def root_of(expression: ir.Expr) -> str | None:
-    """The name that a chain of attributes starts with."""
-    while isinstance(expression, ir.Attribute):
-        expression = expression.base
-    return expression.id if isinstance(expression, ir.Name) else None
 
 
 # --- what is given

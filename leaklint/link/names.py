@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from leaklint import ir
 from leaklint.catalog.grammar import Models
+from leaklint.link.linearization import linearized
 from leaklint.link.syntax import bound_names, scope_names, walk
 from leaklint.link.values import ClassId, FunctionId, Library, ModuleValue
 
@@ -289,7 +290,7 @@ class Names:
                         outside.append(name)
                     case _:
                         outside.append("?")
-            self._mro[cls] = ((cls, *_linearized([*lines, tuple(line[0] for line in lines)], cls)), tuple(outside))
+            self._mro[cls] = ((cls, *linearized([*lines, tuple(line[0] for line in lines)], cls)), tuple(outside))
         return self._mro[cls]
 
     def members(self, cls: ClassId) -> dict[str, FunctionId | None]:
@@ -385,16 +386,6 @@ class Names:
         for name in rest:
             found = self.member(found, name)
         return found
-
-
-def _linearized(lines: list[tuple[ClassId, ...]], cls: ClassId) -> list[ClassId]:
-    """The bases of a class, merged so that each stands after all that name it as a base (C3: Barrett et al., "A Monotonic Superclass
-    Linearization for Dylan", 1996). Where no such order exists: in the order of their first mention."""
-    merged: list[ClassId] = []
-    while lines := [rest for line in lines if (rest := tuple(one for one in line if one not in merged and one != cls))]:
-        later = {one for line in lines for one in line[1:]}
-        merged.append(next((line[0] for line in lines if line[0] not in later), lines[0][0]))
-    return merged
 
 
 def _is_accessor(function: ir.Function) -> bool:

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from leaklint import ir
-from leaklint.link.closed import main_function
+from leaklint.link.closed import is_hidden, main_function
 from leaklint.link.decorators import is_transparent, last_word
 from leaklint.link.flow.calls import is_inert
 from leaklint.link.flow.state import NOTHING, CallRecord, State
@@ -164,7 +164,7 @@ class _Decision:
             if written.kind != "def":
                 continue
             owner = ClassId(function.module, written.owner) if written.owner is not None else None
-            hidden = written.name.startswith("_") and not written.name.startswith("__")
+            hidden = is_hidden(written.name)
             if owner is not None and self._overrides_library(self._class_of(function, owner), written.name):
                 self._open(function, Reason(Why.OVERRIDES, "it overrides a method of a library class"))
             elif owner is not None and written.name in self.touched and function.context == NO_CONTEXT:

@@ -201,6 +201,21 @@ def walk(body: Iterable[ir.Stmt]) -> Iterator[ir.Stmt]:
                 yield from walk(block)
 
 
+def awaits(stmt: ir.Stmt) -> bool:
+    """Whether a statement itself gives control away, in a coroutine; not what stands in its blocks."""
+    if isinstance(stmt, ir.For | ir.With) and stmt.is_async:
+        return True
+    inside = (part for expression in expressions(stmt) for part in subexpressions(expression))
+    return any(isinstance(p, ir.Await) or (isinstance(p, ir.Comprehension) and any(c.is_async for c in p.clauses)) for p in inside)
+
+
+def root_of(expression: ir.Expr) -> str | None:
+    """The name that a chain of attributes starts with."""
+    while isinstance(expression, ir.Attribute):
+        expression = expression.base
+    return expression.id if isinstance(expression, ir.Name) else None
+
+
 def meant(function: ir.Function, expression: ir.Expr, depth: int = 3) -> ir.Expr:
     """The name, or attribute of a name, that a local name is another word for, as nothing else is ever bound to it; else itself."""
     match expression:

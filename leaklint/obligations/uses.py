@@ -13,7 +13,7 @@ from leaklint.link.effects import Effect
 from leaklint.link.effects.kinds import CANCELS, CLOSES, RELEASES
 from leaklint.link.program import Program
 from leaklint.link.raising import ANY
-from leaklint.link.syntax import bound_by, parts, subexpressions, target_names
+from leaklint.link.syntax import bound_by, parts, root_of, subexpressions, target_names
 from leaklint.link.values import ClassValue, Container, FunctionId, Instance, Resource
 from leaklint.obligations.bindings import parameter_of
 from leaklint.obligations.pools import is_abstract
@@ -264,7 +264,7 @@ class _Reading:
                     result = self._method(call, name, awaited)
                 else:
                     result = Has.NOT
-                    if has is Has.INSIDE or self._root(base) in self.names:
+                    if has is Has.INSIDE or root_of(base) in self.names:
                         self._through(call, name)
             case function:
                 self._value(function)
@@ -274,11 +274,6 @@ class _Reading:
             if has is not Has.NOT:
                 result = max(result, self._given(call, argument, has, awaited))
         return result
-
-    def _root(self, expression: ir.Expr) -> str | None:
-        while isinstance(expression, ir.Attribute):
-            expression = expression.base
-        return expression.id if isinstance(expression, ir.Name) else None
 
     def _through(self, call: ir.Call, name: str) -> None:
         """A method of something that the thing owns: `writer.transport.abort()`."""

@@ -47,6 +47,12 @@ class Node:
     _sites: tuple[int, ...] | None = None
     _handed: tuple[frozenset[str], tuple[int, ...]] | None = None
 
+    def gives_way(self) -> bool:
+        """Whether a coroutine gives control away here."""
+        if isinstance(self.stmt, ir.For | ir.With) and self.stmt.is_async:
+            return True
+        return any(isinstance(one, ir.Await) for part in self.parts for one in subexpressions(part))
+
     def handed(self) -> tuple[frozenset[str], tuple[int, ...]]:
         """What is used here without being called: the last words of names and attributes, and the functions of lambdas."""
         if self._handed is None:

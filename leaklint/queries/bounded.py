@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from leaklint import ir
 from leaklint.link.program import Program
@@ -23,7 +23,7 @@ def is_bounded(program: Program, tables: tuple[Table, ...], use: Use) -> bool:
         for table in tables
         if not table.of(Act.TAKE, Act.DRAIN) and any(put.function == use.function and id(put.stmt) in beside for put in table.of(Act.PUT))
     }
-    return any(_measures(node.body, test, filled, 0) for test in _tests(node.body, use.stmt))
+    return any(_measures(node.body, test, filled) for test in _tests(node.body, use.stmt))
 
 
 def _innermost(body: tuple[ir.Stmt, ...], stmt: ir.Stmt) -> tuple[ir.Stmt, ...]:
@@ -45,30 +45,28 @@ def _tests(body: tuple[ir.Stmt, ...], stmt: ir.Stmt) -> Iterator[ir.Expr]:
                 yield one.test
 
 
-def _measures(body: tuple[ir.Stmt, ...], test: ir.Expr, names: set[str], depth: int) -> bool:
+def _measures(body: tuple[ir.Stmt, ...], test: ir.Expr, names: set[str]) -> bool:
     """Whether a condition compares the length of one of the attributes of these names, itself or by what locals have of it."""
-    for part in subexpressions(test):
+
+    def is_length(part: ir.Expr) -> bool:
         match part:
-            case ir.Comparison(operators=operators) if _ORDERS & set(operators) and _has_length(body, part, names, depth):
-                return True
-            case ir.Name(id=name) if depth < _FARTHEST:
-                if any(_measures(body, value, names, depth + 1) for value in _values(body, name)):
-                    return True
+            case ir.Call(function=ir.Name(id="len"), arguments=(ir.Argument(value=ir.Attribute(name=name)),)):
+                return name in names
             case _:
-                pass
-    return False
+                return False
+
+    def compares(part: ir.Expr) -> bool:
+        return isinstance(part, ir.Comparison) and bool(_ORDERS & set(part.operators)) and _has(body, part, is_length)
+
+    return _has(body, test, compares)
 
 
-def _has_length(body: tuple[ir.Stmt, ...], expression: ir.Expr, names: set[str], depth: int) -> bool:
+def _has(body: tuple[ir.Stmt, ...], expression: ir.Expr, wanted: Callable[[ir.Expr], bool], depth: int = 0) -> bool:
+    """Whether a part of the expression is what is wanted, or a local name for such."""
     for part in subexpressions(expression):
-        match part:
-            case ir.Call(function=ir.Name(id="len"), arguments=(ir.Argument(value=ir.Attribute(name=name)),)) if name in names:
-                return True
-            case ir.Name(id=name) if depth < _FARTHEST:
-                if any(_has_length(body, value, names, depth + 1) for value in _values(body, name)):
-                    return True
-            case _:
-                pass
+        values = _values(body, part.id) if isinstance(part, ir.Name) and depth < _FARTHEST else []
+        if wanted(part) or any(_has(body, value, wanted, depth + 1) for value in values):
+            return True
     return False
 
 

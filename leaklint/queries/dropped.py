@@ -10,7 +10,7 @@ from leaklint.catalog.grammar import Does, UnitKind
 from leaklint.finding import Confidence, Leak, Step
 from leaklint.graph import Graph
 from leaklint.link.flow.state import CallRecord, LibraryCall
-from leaklint.link.syntax import expressions, subexpressions, walk
+from leaklint.link.syntax import awaits, expressions, subexpressions, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import FunctionId, Resource, Site
 from leaklint.queries.answers import Answers, Handing
@@ -46,7 +46,7 @@ def dropped(graph: Graph, options: NoOptions) -> Iterator[Leak]:
             continue
         if unit.entries and all(_only_waits(graph.program.node(entry)) for entry in unit.entries):
             continue
-        if unit.entries and not any(_awaits(graph.program.node(entry)) for entry in unit.entries):
+        if unit.entries and all(_ends_at_once(graph.program.node(entry)) for entry in unit.entries):
             continue  # it ends in its first step, until which the loop holds it
         for drop in _drops(graph, spawn.record, Answers(handing, unit), 0):
             if drop.record.site not in seen:
@@ -66,15 +66,9 @@ def _only_waits(node: ir.Function) -> bool:
     return any(isinstance(part, ir.Await) for stmt in walk(node.body) for e in expressions(stmt) for part in subexpressions(e))
 
 
-def _awaits(node: ir.Function) -> bool:
-    """Whether a coroutine awaits anything, even if that may never make it wait."""
-    for stmt in walk(node.body):
-        if isinstance(stmt, ir.For | ir.With) and stmt.is_async:
-            return True
-        for part in (part for expression in expressions(stmt) for part in subexpressions(expression)):
-            if isinstance(part, ir.Await) or (isinstance(part, ir.Comprehension) and any(c.is_async for c in part.clauses)):
-                return True
-    return not node.is_async
+def _ends_at_once(node: ir.Function) -> bool:
+    """Whether a coroutine awaits nothing, not even what may never make it wait."""
+    return node.is_async and not any(awaits(stmt) for stmt in walk(node.body))
 
 
 def _targets(stmt: ir.Bind | ir.Augment) -> tuple[ir.Expr, ...]:

@@ -62,7 +62,7 @@ class Custody:
         if program.node(self.function).kind == "module" or self.graph.is_main(self.function) or program.effects.of_result(record):
             return False
         reachable = self._reachable([target for node in self._nodes(record) for _, target in node.successors])
-        return not any(self._runs_the_loop(one) or _waits(one) for one in reachable)
+        return not any(self._runs_the_loop(one) or one.gives_way() for one in reachable)
 
     def _nodes(self, record: CallRecord) -> list[Node]:
         return self.graph.paths(self.function).of(record.site.number)
@@ -118,7 +118,7 @@ class Custody:
                 of_it = isinstance(call.function, ir.Attribute) and call.function.base == ir.Name(name)
                 if of_it and any(a.does is Does.REGISTER for a in actions):
                     after = self._reachable([target for _, target in node.successors])
-                    return any(_waits(one) for one in after)
+                    return any(one.gives_way() for one in after)
         return False
 
     def _hears(self, node: Node) -> bool:
@@ -238,13 +238,6 @@ class Custody:
 def _is_waited_for(call: ir.Call, awaited: ir.Expr) -> bool:
     """Whether an awaited expression is a call, or is given its result (`wait_for(shield(task), 5)`)."""
     return awaited is call or (isinstance(awaited, ir.Call) and any(argument.value is call for argument in awaited.arguments))
-
-
-def _waits(node: Node) -> bool:
-    """Whether a coroutine gives control away here."""
-    if isinstance(node.stmt, ir.For | ir.With) and node.stmt.is_async:
-        return True
-    return any(isinstance(e, ir.Await) for part in node.parts for e in subexpressions(part))
 
 
 def _is_inside(functions: tuple[ir.Function, ...], index: int, outer: int) -> bool:

@@ -51,13 +51,7 @@ def _ends_with_main(graph: Graph, function: FunctionId, leaving: ir.Stmt) -> boo
     if not graph.is_main(function):
         return False
     starts = [node for node in graph.paths(function).nodes if node.stmt is leaving]
-    return first_reached(starts, _waits, lambda node: False, lambda node, edge: edge not in EXCEPTIONAL) is None
-
-
-def _waits(node: Node) -> bool:
-    if isinstance(node.stmt, ir.For | ir.With) and node.stmt.is_async:
-        return True
-    return any(isinstance(inner, ir.Await) for part in node.parts for inner in subexpressions(part))
+    return first_reached(starts, Node.gives_way, lambda node: False, lambda node, edge: edge not in EXCEPTIONAL) is None
 
 
 def _leaving(loop: ir.For) -> ir.Stmt | None:

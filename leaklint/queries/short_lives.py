@@ -6,7 +6,7 @@ from leaklint import ir
 from leaklint.catalog.grammar import Does, UnitKind
 from leaklint.graph import Graph
 from leaklint.link.reasons import Why
-from leaklint.link.syntax import target_names, walk
+from leaklint.link.syntax import root_of, target_names, walk
 from leaklint.link.units import Unit
 from leaklint.link.values import ClassId, FunctionId
 from leaklint.obligations.entries import Entry
@@ -95,12 +95,10 @@ _FARTHEST = 4
 
 
 def _comes_from(body: tuple[ir.Stmt, ...], expression: ir.Expr, names: set[str], depth: int) -> bool:
-    root = expression
-    while isinstance(root, ir.Attribute):
-        root = root.base
-    if not isinstance(root, ir.Name) or depth > _FARTHEST:
+    root = root_of(expression)
+    if root is None or depth > _FARTHEST:
         return False
-    if root.id in names:
+    if root in names:
         return True
-    values = [stmt.value for stmt in walk(body) if isinstance(stmt, ir.Bind) and root in stmt.targets]
+    values = [stmt.value for stmt in walk(body) if isinstance(stmt, ir.Bind) and ir.Name(root) in stmt.targets]
     return bool(values) and all(_comes_from(body, value, names, depth + 1) for value in values)
