@@ -45,7 +45,8 @@ def _forwarders(names: Names) -> Iterator[tuple[FunctionId, Forwarder]]:
 
 
 def _is_plain(names: Names, identity: FunctionId, function: ir.Function) -> bool:
-    """Whether the name always means this function: one of a module, or a method that no other class of the project has, its own affair."""
+    """Whether the name means this function and no other: one of a module, or a method that is its class's own affair. That no class below
+    has another is asked for each call."""
     if function.kind != "def" or function.parent != 0 or function.decorators or function.is_generator or not function.parameters:
         return False
     if any(p.kind in ("vararg", "kwarg") for p in function.parameters):
